@@ -1,0 +1,86 @@
+//! X25519 (RFC 7748) as RFC 8446 section 7.4.2 uses it.
+
+use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
+use rustls::ffdhe_groups::FfdheGroup;
+use rustls::{Error, NamedGroup};
+use x25519_dalek::{PublicKey, StaticSecret};
+
+use super::INVALID_KEY_SHARE;
+use crate::provider::random;
+
+/// The length of a share.
+pub(super) const SHARE_LEN: usize = 32;
+
+/// The group.
+#[derive(Debug)]
+pub(super) struct X25519;
+
+impl SupportedKxGroup for X25519 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        Ok(Box::new(KeyPair::generate()?))
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+/// Our half of one exchange. The secret is wiped when it is dropped.
+pub(in crate::provider) struct KeyPair {
+    secret: StaticSecret,
+    public: PublicKey,
+}
+
+impl KeyPair {
+    /// A fresh pair.
+    pub(super) fn generate() -> Result<Self, Error> {
+        Ok(Self::from_secret(*random::secret()?))
+    }
+
+    /// The pair of a secret.
+    pub(in crate::provider) fn from_secret(secret: [u8; 32]) -> Self {
+        let secret = StaticSecret::from(secret);
+        let public = PublicKey::from(&secret);
+        Self { secret, public }
+    }
+
+    /// Our share.
+    pub(super) fn share(&self) -> &[u8; SHARE_LEN] {
+        self.public.as_bytes()
+    }
+
+    /// The secret that the peer gets as well.
+    ///
+    /// A share of small order gives a secret of zeros, whatever ours is: RFC 8446 section 7.4.2 has us abort.
+    pub(super) fn agree(&self, peer_share: &[u8]) -> Result<x25519_dalek::SharedSecret, Error> {
+        let peer = <[u8; SHARE_LEN]>::try_from(peer_share).map_err(|_| INVALID_KEY_SHARE)?;
+        let shared = self.secret.diffie_hellman(&PublicKey::from(peer));
+        match shared.was_contributory() {
+            true => Ok(shared),
+            false => Err(INVALID_KEY_SHARE),
+        }
+    }
+}
+
+impl ActiveKeyExchange for KeyPair {
+    fn complete(self: Box<Self>, peer_share: &[u8]) -> Result<SharedSecret, Error> {
+        let shared = self.agree(peer_share)?;
+        Ok(SharedSecret::from(shared.as_bytes().as_slice()))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        self.share()
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn group(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}

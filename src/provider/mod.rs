@@ -1,0 +1,47 @@
+//! The cryptography of TLS as a [`CryptoProvider`] of rustls, out of the RustCrypto and dalek crates: all of it runs
+//! in the guest, in constant time where secrets are concerned, and without a line of C.
+//!
+//! One file per trait of rustls:
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`suites`] | the cipher suites, which are put together from the rest |
+//! | `tls13`, `tls12`, `aead` | record protection |
+//! | `hash`, `hmac` | transcript hash, key schedule, PRF |
+//! | [`kx`] | key exchange |
+//! | [`sign`] | our signatures: private keys |
+//! | [`verify`] | the peer's signatures: certificates and handshake |
+//! | [`random`] | the one source of randomness |
+//!
+//! Everything is handed to rustls as `dyn`, so that a program which names its suites and groups itself does not carry
+//! the others.
+
+pub mod kx;
+pub mod random;
+pub mod sign;
+pub mod suites;
+pub mod verify;
+
+mod aead;
+mod hash;
+mod hmac;
+#[cfg(test)]
+mod tests;
+mod tls12;
+mod tls13;
+
+use rustls::crypto::CryptoProvider;
+
+/// The provider with all that it has, in our order of preference.
+///
+/// ChaCha20-Poly1305 stands before AES-GCM, because wasm has no AES instruction, and X25519MLKEM768 before the
+/// classical groups. Whoever wants less or another order changes `cipher_suites` and `kx_groups` of the result.
+pub fn crypto_provider() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: suites::ALL.to_vec(),
+        kx_groups: kx::ALL.to_vec(),
+        signature_verification_algorithms: verify::ALGORITHMS,
+        secure_random: &random::Random,
+        key_provider: &sign::Keys,
+    }
+}
