@@ -1,0 +1,7 @@
+//! Two connections in memory, driven byte by byte: no socket, no clock, no randomness but the provider's.
+
+mod fixtures;
+mod handshake;
+mod hostile;
+mod pair;
+mod stream;
