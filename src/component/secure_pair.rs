@@ -1,0 +1,205 @@
+//! `guest:tls/secure-pair`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::bindings::exports::guest::tls::secure_context::SecureContextBorrow;
+use super::bindings::exports::guest::tls::secure_pair::{
+    self as wit, Cipher, Cleartext, EphemeralKeyInfo, Event, Guest, GuestSecurePair, GuestSecurePairOptions,
+};
+use super::bindings::exports::guest::tls::types::{Error, ProtocolVersion};
+use super::secure_context::SecureContext;
+use super::{Component, convert};
+use crate::certificate::Certificate;
+use crate::context::Context;
+use crate::engine::{Connection, ConnectionOptions};
+use crate::error::{Error as EngineError, ErrorCode};
+
+/// The resource `secure-pair-options`.
+#[derive(Default)]
+pub(super) struct Options(RefCell<ConnectionOptions>);
+
+/// The resource `secure-pair`.
+pub(super) struct SecurePair {
+    connection: Rc<RefCell<Connection>>,
+    /// Whether the transport belongs to a socket, so that its bytes don't go through this handle.
+    has_socket: bool,
+}
+
+impl Guest for Component {
+    type SecurePairOptions = Options;
+    type SecurePair = SecurePair;
+}
+
+impl Options {
+    /// The options as they are now.
+    pub(super) fn get(&self) -> ConnectionOptions {
+        self.0.borrow().clone()
+    }
+}
+
+impl SecurePair {
+    /// A handle to a connection without I/O.
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection: Rc::new(RefCell::new(connection)), has_socket: false }
+    }
+
+    /// A handle to the connection of a socket.
+    pub(super) fn of_socket(connection: Rc<RefCell<Connection>>) -> Self {
+        Self { connection, has_socket: true }
+    }
+}
+
+/// The context behind a handle.
+pub(super) fn context(context: &SecureContextBorrow<'_>) -> Arc<Context> {
+    context.get::<SecureContext>().0.clone()
+}
+
+impl GuestSecurePairOptions for Options {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn set_is_server(&self, is_server: bool) {
+        self.0.borrow_mut().is_server = is_server;
+    }
+
+    fn set_servername(&self, servername: String) {
+        self.0.borrow_mut().servername = Some(servername);
+    }
+
+    fn set_alpn_protocols(&self, protocols: Vec<Vec<u8>>) {
+        self.0.borrow_mut().alpn_protocols = protocols;
+    }
+
+    fn set_request_cert(&self, request_cert: bool) {
+        self.0.borrow_mut().request_cert = request_cert;
+    }
+
+    fn set_reject_unauthorized(&self, reject_unauthorized: bool) {
+        self.0.borrow_mut().reject_unauthorized = reject_unauthorized;
+    }
+
+    fn set_sni_event(&self, sni_event: bool) {
+        self.0.borrow_mut().sni_event = sni_event;
+    }
+}
+
+impl GuestSecurePair for SecurePair {
+    fn create(
+        secure_context: SecureContextBorrow<'_>,
+        options: wit::SecurePairOptions,
+    ) -> Result<wit::SecurePair, Vec<Error>> {
+        Connection::new(context(&secure_context), options.get::<Options>().get())
+            .map(|connection| wit::SecurePair::new(Self::new(connection)))
+            .map_err(convert::errors)
+    }
+
+    fn write_encrypted(&self, bytes: Vec<u8>) -> Result<u64, Error> {
+        if self.has_socket {
+            return Err(EngineError::new(
+                ErrorCode::ErrInvalidState,
+                "The transport of this connection belongs to its socket.",
+            )
+            .into());
+        }
+        let taken = self.connection.borrow_mut().write_encrypted(&bytes)?;
+        Ok(taken as u64)
+    }
+
+    fn end_encrypted(&self) {
+        if !self.has_socket {
+            self.connection.borrow_mut().end_encrypted();
+        }
+    }
+
+    fn read_encrypted(&self, max: u64) -> Vec<u8> {
+        match self.has_socket {
+            true => Vec::new(),
+            false => self.connection.borrow_mut().read_encrypted(length(max)),
+        }
+    }
+
+    fn write_cleartext(&self, bytes: Vec<u8>) -> Result<u64, Error> {
+        let taken = self.connection.borrow_mut().write_cleartext(&bytes)?;
+        Ok(taken as u64)
+    }
+
+    fn end(&self) {
+        self.connection.borrow_mut().end();
+    }
+
+    fn read_cleartext(&self, max: u64) -> Result<Cleartext, Error> {
+        let read = self.connection.borrow_mut().read_cleartext(length(max))?;
+        Ok(read.into())
+    }
+
+    fn next_event(&self) -> Option<Event> {
+        self.connection.borrow_mut().next_event().map(Event::from)
+    }
+
+    fn answer_sni(&self, answer: Option<SecureContextBorrow<'_>>) -> Result<(), Error> {
+        let answer = answer.as_ref().map(context);
+        Ok(self.connection.borrow_mut().answer_sni(answer)?)
+    }
+
+    fn error(&self) -> Option<Error> {
+        self.connection.borrow().error().cloned().map(Error::from)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.connection.borrow().is_closed()
+    }
+
+    fn authorized(&self) -> bool {
+        self.connection.borrow().authorized()
+    }
+
+    fn authorization_error(&self) -> Option<Error> {
+        self.connection.borrow().authorization_error().map(Error::from)
+    }
+
+    fn servername(&self) -> Option<String> {
+        self.connection.borrow().servername().map(str::to_owned)
+    }
+
+    fn alpn_protocol(&self) -> Option<Vec<u8>> {
+        self.connection.borrow().alpn_protocol().map(<[u8]>::to_vec)
+    }
+
+    fn cipher(&self) -> Option<Cipher> {
+        self.connection.borrow().cipher().map(Cipher::from)
+    }
+
+    fn protocol(&self) -> Option<ProtocolVersion> {
+        self.connection.borrow().protocol().map(ProtocolVersion::from)
+    }
+
+    fn ephemeral_key_info(&self) -> Option<EphemeralKeyInfo> {
+        self.connection.borrow().ephemeral_key_info().map(EphemeralKeyInfo::from)
+    }
+
+    fn peer_certificates(&self) -> Vec<wit::Certificate> {
+        self.connection.borrow().peer_certificates().iter().map(|der| Certificate::new(der).into()).collect()
+    }
+
+    fn export_keying_material(&self, length: u32, label: Vec<u8>, context: Option<Vec<u8>>) -> Result<Vec<u8>, Error> {
+        let connection = self.connection.borrow();
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        Ok(connection.export_keying_material(length, &label, context.as_deref())?)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.connection.borrow().bytes_read()
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.connection.borrow().bytes_written()
+    }
+}
+
+/// A length as the guest has it; what does not fit is more than any buffer holds.
+pub(super) fn length(max: u64) -> usize {
+    usize::try_from(max).unwrap_or(usize::MAX)
+}
