@@ -41,6 +41,11 @@ impl Identities {
         self.0.is_empty()
     }
 
+    /// Whether one of the keys can sign by one of these schemes.
+    pub(crate) fn can_sign(&self, schemes: &[SignatureScheme]) -> bool {
+        self.choose(schemes, None).is_some()
+    }
+
     /// The first that suits the peer's signature schemes and suites.
     fn choose(&self, schemes: &[SignatureScheme], suites: Option<&[CipherSuite]>) -> Option<&Arc<CertifiedKey>> {
         self.0.iter().find(|identity| {
@@ -127,10 +132,13 @@ fn pair_up(
             ))),
         }
     }
-    for (number, _, used) in signers {
-        if !used {
-            errors.push(mismatch(format!("Private key {number} belongs to none of the certificates given.")));
-        }
+    // A wrong pair is one mistake: it is told once, by its certificate.
+    if errors.is_empty() {
+        errors.extend(
+            signers.into_iter().filter(|(_, _, used)| !used).map(|(number, ..)| {
+                mismatch(format!("Private key {number} belongs to none of the certificates given."))
+            }),
+        );
     }
     (identities, errors)
 }

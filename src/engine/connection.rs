@@ -432,6 +432,10 @@ impl Connection {
     /// Hands a connection whose ClientHello is there to rustls.
     fn open_server(&mut self, accepted: Accepted, context: &Arc<Context>) {
         self.stage = Stage::Failed;
+        // rustls finds this out late in TLS 1.2, and then sends no alert.
+        if !context.identities().can_sign(accepted.client_hello().signature_schemes()) {
+            return self.fail(&NO_SCHEME, |out| out.write_all(&HANDSHAKE_FAILURE));
+        }
         let config = match server_config(context, &self.options, &self.verdict) {
             Ok(config) => config,
             Err(error) => return self.fail(&error, |_| Ok(())),
@@ -602,5 +606,9 @@ const READ_LIMIT: usize = 16 * 1024;
 const WRITE_LIMIT: usize = 64 * 1024;
 /// What the exporter of TLS 1.3 gives at most with SHA-256: 255 blocks of 32 bytes (RFC 5869 section 2.3).
 const EXPORT_LENGTHS: std::ops::RangeInclusive<usize> = 1..=8160;
+/// What rustls says where no key of ours can sign by a scheme of the client's.
+const NO_SCHEME: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible::NoSignatureSchemesInCommon);
+/// A record with the fatal alert `handshake_failure` in the clear (RFC 8446 sections 5.1 and 6).
+const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 /// rustls takes no more bytes where a message is longer than it allows: a handshake message 64 KiB, a record 16 KiB and some.
 const TOO_LARGE: TlsError = TlsError::InvalidMessage(rustls::InvalidMessage::MessageTooLarge);

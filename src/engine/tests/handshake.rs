@@ -96,6 +96,24 @@ fn what_does_not_fit_ends_both_sides_with_its_code() {
 }
 
 #[test]
+fn a_client_without_our_signature_scheme_is_told_so() {
+    for version in [Version::Tls12, Version::Tls13] {
+        let mut pair = Pair::with(|context, _| context.max_version = Some(version), |_, _| {});
+        // ecdsa_secp256r1_sha256 in the ClientHello becomes a scheme that nobody has.
+        let mut hello = pair.client.read_encrypted(usize::MAX);
+        let place = hello.windows(4).position(|pair| pair == [4, 3, 5, 3]).expect("the scheme is offered");
+        hello[place] = 0xfe;
+        assert_eq!(pair.server.write_encrypted(&hello), Ok(hello.len()));
+        let error = pair.server.error().cloned().map(|error| (error.code, error.alert.map(|alert| alert.name())));
+        let expected = (ErrorCode::ErrSslNoSuitableSignatureAlgorithm, Some("handshake_failure"));
+        assert_eq!(error, Some(expected), "{version}");
+        pair.drive();
+        let code = pair.client.error().map(|error| error.code);
+        assert_eq!(code, Some(ErrorCode::ErrSslSslv3AlertHandshakeFailure), "{version}");
+    }
+}
+
+#[test]
 fn where_the_unauthorized_are_not_rejected_the_handshake_tells() {
     use ErrorCode::*;
     type Change = fn(&mut ContextOptions, &mut ConnectionOptions);
