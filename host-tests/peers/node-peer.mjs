@@ -1,0 +1,134 @@
+// Node's `tls` as a peer of the tests. Reads orders from standard input, one JSON object a line, and answers in the same way:
+//   {id, order: "listen", setup}         → {id, port}, and when the connection is over {id, report}
+//   {id, order: "connect", setup, port}  → {id, report}
+// and {id, fault} where an order could not be carried out. Ends when its input does.
+
+import crypto from 'node:crypto';
+import readline from 'node:readline';
+import tls from 'node:tls';
+
+const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+
+// Whoever asked is gone.
+process.stdout.on('error', () => process.exit(0));
+
+const lines = readline.createInterface({ input: process.stdin });
+lines.on('close', () => process.exit(0));
+lines.on('line', (line) => {
+  const { id, order, setup, port } = JSON.parse(line);
+  const report = (report) => say({ id, report });
+  try {
+    if (order === 'listen') listen(setup, (port) => say({ id, port }), report);
+    else connect(setup, port, report);
+  } catch (error) {
+    say({ id, fault: String(error) });
+  }
+});
+
+function listen(setup, listening, report) {
+  const server = tls.createServer({ ...common(setup), requestCert: setup.requestCert, allowHalfOpen: true });
+  server.once('tlsClientError', (error) => finish({ failure: failure(error) }));
+  server.once('secureConnection', (socket) => talk(setup, socket, finish));
+  server.listen(0, '127.0.0.1', () => listening(server.address().port));
+  function finish(seen) {
+    server.close();
+    report(seen);
+  }
+}
+
+function connect(setup, port, report) {
+  let seen = {};
+  const socket = tls.connect({
+    ...common(setup), host: '127.0.0.1', port, servername: setup.servername, allowHalfOpen: true,
+  });
+  const failed = (error) => {
+    report({ ...seen, failure: failure(error) });
+    socket.destroy();
+  };
+  socket.once('error', failed);
+  socket.once('secureConnect', () => {
+    socket.off('error', failed);
+    talk(setup, socket, report);
+  });
+}
+
+function common(setup) {
+  return {
+    cert: setup.certificate, key: setup.key, ca: setup.roots, minVersion: setup.minVersion, maxVersion: setup.maxVersion,
+    ciphers: setup.ciphers, ecdhCurve: setup.groups ?? 'auto', rejectUnauthorized: setup.rejectUnauthorized,
+    ALPNProtocols: setup.alpn.length ? setup.alpn : undefined,
+  };
+}
+
+/** Sends and receives as the setup's turn says, and reports. */
+function talk(setup, socket, report) {
+  const { turn, bytes } = setup;
+  const all = turn === 'Silent' ? Buffer.alloc(0) : payload(bytes);
+  const sent = counter();
+  const received = counter();
+  const seen = { ...describe(socket), ended: false };
+  let over = false;
+
+  const send = (from, to) => {
+    const piece = all.subarray(from, to);
+    sent.add(piece);
+    if (piece.length) socket.write(piece);
+  };
+  const finish = (error) => {
+    if (over) return;
+    over = true;
+    report({ ...seen, sent: sent.tally(), received: received.tally(), failure: error && failure(error) });
+    socket.destroy();
+  };
+
+  socket.on('data', (piece) => {
+    received.add(piece);
+    if (turn === 'WhenAllCame' && received.bytes() >= bytes) socket.end();
+  });
+  socket.on('end', () => {
+    seen.ended = true;
+    if (turn === 'Second') send(all.length >> 1, all.length);
+    if (turn !== 'First') socket.end();
+  });
+  socket.on('error', finish);
+  socket.on('close', () => finish());
+
+  send(0, turn === 'Second' ? all.length >> 1 : all.length);
+  if (turn === 'First') socket.end();
+}
+
+function describe(socket) {
+  const group = socket.getEphemeralKeyInfo?.();
+  return {
+    protocol: socket.getProtocol(), suite: socket.getCipher().standardName, group: group?.name ?? null,
+    alpn: socket.alpnProtocol || null, servername: socket.servername || null, authorized: socket.authorized,
+    authorizationError: socket.authorizationError ? String(socket.authorizationError.code ?? socket.authorizationError) : null,
+    peerSubject: socket.getPeerCertificate()?.subject?.CN ?? null,
+    exporter: socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL).toString('hex'),
+  };
+}
+
+function failure(error) {
+  const alert = /SSL alert number (\d+)/.exec(error.message);
+  return { code: error.code ?? '', message: error.message, reason: error.reason ?? null, alert: alert && Number(alert[1]) };
+}
+
+function counter() {
+  const hash = crypto.createHash('sha256');
+  let count = 0;
+  return {
+    add(piece) { hash.update(piece); count += piece.length; },
+    bytes: () => count,
+    tally: () => ({ bytes: count, sha256: hash.digest('hex') }),
+  };
+}
+
+/** Random bytes with the upper bit set, as all peers send: see `exchange.rs`. */
+let random = Buffer.alloc(0);
+function payload(bytes) {
+  if (random.length < bytes) random = crypto.randomBytes(bytes).map((byte) => byte | 0x80);
+  return random.subarray(0, bytes);
+}
+
+const EXPORTER_LABEL = 'EXPORTER-guest-tls-test';
+const EXPORTER_BYTES = 32;

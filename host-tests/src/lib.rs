@@ -1,0 +1,26 @@
+//! A host for `guest-tls.wasm`: it serves and dials TCP for the component, and lets it talk to peers that are not ours.
+//!
+//! * [`host`]: wasmtime, with the interfaces that the component may import, and no others.
+//! * [`tls`]: an instance, and its resources as handles.
+//! * [`tcp`]: a TCP connection as streams of `wasi:io`; [`pump`]: what moves the bytes.
+//! * [`exchange`]: what is said over a connection.
+//! * [`setup`]: what is asked of an end, and what it reports; [`certificates`]: made on the fly.
+//! * [`peers`]: OpenSSL, Node, rustls with ring, and the component itself.
+//! * [`meeting`]: two of them meet, and what they saw must agree.
+//! * [`service`]: many connections in one instance; [`table`]: tests as rows.
+//! * [`memory`]: two connections in one instance, with no TCP between them.
+
+pub mod bindings;
+pub mod certificates;
+pub mod exchange;
+pub mod host;
+pub mod meeting;
+pub mod memory;
+pub mod paths;
+pub mod peers;
+pub mod pump;
+pub mod service;
+pub mod setup;
+pub mod table;
+pub mod tcp;
+pub mod tls;

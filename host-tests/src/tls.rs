@@ -1,0 +1,323 @@
+//! An instance of the component, and its resources as plain handles.
+//!
+//! Every call has two results. The outer one is a trap, which is always a fault of the component. The inner one, where the
+//! contract has one, is what the contract says.
+
+use anyhow::Result;
+use wasmtime::Store;
+use wasmtime::component::{Resource, ResourceAny};
+use wasmtime_wasi_io::bindings::wasi::io::poll::{Host as _, HostPollable};
+use wasmtime_wasi_io::poll::DynPollable;
+use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream, InputStream, OutputStream};
+
+use crate::bindings;
+use crate::host::{State, error};
+
+pub use bindings::exports::guest::tls::secure_pair::{Certificate, Cipher, Cleartext, EphemeralKeyInfo, Event};
+pub use bindings::exports::guest::tls::types::{Direction, Error, ErrorCode, ProtocolVersion};
+
+/// What the contract answers: a value, or a typed error.
+pub type Answer<T> = Result<Result<T, Error>>;
+
+/// As [`Answer`], for what can go wrong in several ways at once.
+pub type Creation<T> = Result<Result<T, Vec<Error>>>;
+
+/// One instance. It does one call at a time.
+pub struct Tls {
+    store: Store<State>,
+    world: bindings::Tls,
+}
+
+/// What a context is made of; see `secure-context-options`.
+#[derive(Clone, Debug, Default)]
+pub struct ContextOptions {
+    /// Certificate chains, PEM.
+    pub certificates: Vec<Vec<u8>>,
+    /// Private keys, PEM.
+    pub keys: Vec<Vec<u8>>,
+    /// Trust anchors, PEM.
+    pub roots: Vec<Vec<u8>>,
+    /// The cipher list.
+    pub ciphers: Option<String>,
+    /// The groups.
+    pub groups: Option<String>,
+    /// The lowest version.
+    pub min_version: Option<ProtocolVersion>,
+    /// The highest version.
+    pub max_version: Option<ProtocolVersion>,
+}
+
+/// What a connection is made of; see `secure-pair-options`.
+#[derive(Clone, Debug, Default)]
+pub struct PairOptions {
+    /// Whether this is the server.
+    pub is_server: bool,
+    /// The server's name.
+    pub servername: Option<String>,
+    /// Application protocols.
+    pub alpn: Vec<Vec<u8>>,
+    /// Whether the server asks for a certificate.
+    pub request_cert: bool,
+    /// Whether to go on with a peer that does not verify.
+    pub accept_unauthorized: bool,
+    /// Whether the server asks by event which context to use.
+    pub sni_event: bool,
+}
+
+/// A `secure-context`.
+#[derive(Clone, Copy, Debug)]
+pub struct Context(ResourceAny);
+
+/// A `secure-pair`.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair(ResourceAny);
+
+/// A `tls-socket`.
+#[derive(Clone, Copy, Debug)]
+pub struct Socket(ResourceAny);
+
+/// A `server`.
+#[derive(Clone, Copy, Debug)]
+pub struct Server(ResourceAny);
+
+impl Tls {
+    pub(crate) fn new(store: Store<State>, world: bindings::Tls) -> Tls {
+        Tls { store, world }
+    }
+
+    /// The names of all cipher suites.
+    pub async fn ciphers(&mut self) -> Result<Vec<String>> {
+        let guest = self.world.guest_tls_secure_context();
+        guest.call_ciphers(&mut self.store).await.map_err(error)
+    }
+
+    /// Makes a context.
+    pub async fn context(&mut self, options: &ContextOptions) -> Creation<Context> {
+        let guest = self.world.guest_tls_secure_context();
+        let setters = guest.secure_context_options();
+        let store = &mut self.store;
+        let made = setters.call_constructor(&mut *store).await.map_err(error)?;
+        for certificate in &options.certificates {
+            setters.call_add_cert(&mut *store, made, certificate).await.map_err(error)?;
+        }
+        for key in &options.keys {
+            setters.call_add_key(&mut *store, made, key).await.map_err(error)?;
+        }
+        for root in &options.roots {
+            setters.call_add_ca(&mut *store, made, root).await.map_err(error)?;
+        }
+        if let Some(ciphers) = &options.ciphers {
+            setters.call_set_ciphers(&mut *store, made, ciphers).await.map_err(error)?;
+        }
+        if let Some(groups) = &options.groups {
+            setters.call_set_ecdh_curve(&mut *store, made, groups).await.map_err(error)?;
+        }
+        if let Some(version) = options.min_version {
+            setters.call_set_min_version(&mut *store, made, version).await.map_err(error)?;
+        }
+        if let Some(version) = options.max_version {
+            setters.call_set_max_version(&mut *store, made, version).await.map_err(error)?;
+        }
+        let context = guest.secure_context().call_create(&mut *store, made).await.map_err(error)?;
+        Ok(context.map(Context))
+    }
+
+    /// Makes a connection without I/O.
+    pub async fn pair(&mut self, context: Context, options: &PairOptions) -> Creation<Pair> {
+        let options = self.pair_options(options).await?;
+        let guest = self.world.guest_tls_secure_pair().secure_pair();
+        let pair = guest.call_create(&mut self.store, context.0, options).await.map_err(error)?;
+        Ok(pair.map(Pair))
+    }
+
+    /// Makes a connection over streams, which it owns from then on.
+    pub async fn socket(
+        &mut self,
+        context: Context,
+        options: &PairOptions,
+        (input, output): (impl InputStream, impl OutputStream),
+    ) -> Creation<Socket> {
+        let options = self.pair_options(options).await?;
+        let (input, output) = self.streams(input, output)?;
+        let guest = self.world.guest_tls_socket().tls_socket();
+        let socket = guest.call_create(&mut self.store, context.0, options, input, output).await.map_err(error)?;
+        Ok(socket.map(Socket))
+    }
+
+    /// Makes a server.
+    pub async fn server(&mut self, context: Context, options: &PairOptions) -> Creation<Server> {
+        let options = self.pair_options(options).await?;
+        let guest = self.world.guest_tls_server().server();
+        let server = guest.call_create(&mut self.store, context.0, options).await.map_err(error)?;
+        Ok(server.map(Server))
+    }
+
+    /// Waits, by `wasi:io/poll`, until one of these is ready.
+    pub async fn ready(&mut self, pollables: &[Resource<DynPollable>]) -> Result<()> {
+        let handles = pollables.iter().map(|pollable| Resource::new_borrow(pollable.rep())).collect();
+        self.store.data_mut().table.poll(handles).await.map_err(error)?;
+        Ok(())
+    }
+
+    /// Drops pollables.
+    pub fn drop_pollables(&mut self, pollables: Vec<Resource<DynPollable>>) -> Result<()> {
+        let table = &mut self.store.data_mut().table;
+        pollables.into_iter().try_for_each(|pollable| HostPollable::drop(table, pollable).map_err(error))
+    }
+
+    /// Bytes of linear memory that the instance has now.
+    pub fn memory(&self) -> usize {
+        self.store.data().memory()
+    }
+
+    async fn pair_options(&mut self, options: &PairOptions) -> Result<ResourceAny> {
+        let setters = self.world.guest_tls_secure_pair().secure_pair_options();
+        let store = &mut self.store;
+        let made = setters.call_constructor(&mut *store).await.map_err(error)?;
+        setters.call_set_is_server(&mut *store, made, options.is_server).await.map_err(error)?;
+        if let Some(servername) = &options.servername {
+            setters.call_set_servername(&mut *store, made, servername).await.map_err(error)?;
+        }
+        if !options.alpn.is_empty() {
+            setters.call_set_alpn_protocols(&mut *store, made, &options.alpn).await.map_err(error)?;
+        }
+        setters.call_set_request_cert(&mut *store, made, options.request_cert).await.map_err(error)?;
+        setters.call_set_reject_unauthorized(&mut *store, made, !options.accept_unauthorized).await.map_err(error)?;
+        setters.call_set_sni_event(&mut *store, made, options.sni_event).await.map_err(error)?;
+        Ok(made)
+    }
+
+    fn streams(
+        &mut self,
+        input: impl InputStream,
+        output: impl OutputStream,
+    ) -> Result<(Resource<DynInputStream>, Resource<DynOutputStream>)> {
+        let table = &mut self.store.data_mut().table;
+        Ok((table.push(Box::new(input) as DynInputStream)?, table.push(Box::new(output) as DynOutputStream)?))
+    }
+
+    async fn drop_resource(&mut self, resource: ResourceAny) -> Result<()> {
+        resource.resource_drop_async(&mut self.store).await.map_err(error)
+    }
+}
+
+/// Methods that hand a call on to the component.
+macro_rules! calls {
+    ($handle:ident: $interface:ident, $resource:ident; $($(#[$doc:meta])* $name:ident = $call:ident($($arg:ident: $ty:ty),*) -> $result:ty;)*) => {
+        impl $handle {
+            $($(#[$doc])*
+            pub async fn $name(self, tls: &mut Tls $(, $arg: $ty)*) -> Result<$result> {
+                let guest = tls.world.$interface().$resource();
+                guest.$call(&mut tls.store, self.0 $(, $arg)*).await.map_err(error)
+            })*
+
+            /// Ends the handle.
+            pub async fn drop(self, tls: &mut Tls) -> Result<()> {
+                tls.drop_resource(self.0).await
+            }
+        }
+    };
+}
+
+calls! { Context: guest_tls_secure_context, secure_context; }
+
+calls! { Pair: guest_tls_secure_pair, secure_pair;
+    /// `write-encrypted`
+    write_encrypted = call_write_encrypted(bytes: &[u8]) -> Result<u64, Error>;
+    /// `end-encrypted`
+    end_encrypted = call_end_encrypted() -> ();
+    /// `read-encrypted`
+    read_encrypted = call_read_encrypted(max: u64) -> Vec<u8>;
+    /// `write-cleartext`
+    write_cleartext = call_write_cleartext(bytes: &[u8]) -> Result<u64, Error>;
+    /// `end`
+    end = call_end() -> ();
+    /// `read-cleartext`
+    read_cleartext = call_read_cleartext(max: u64) -> Result<Cleartext, Error>;
+    /// `next-event`
+    next_event = call_next_event() -> Option<Event>;
+    /// `error`
+    error = call_error() -> Option<Error>;
+    /// `is-closed`
+    is_closed = call_is_closed() -> bool;
+    /// `authorized`
+    authorized = call_authorized() -> bool;
+    /// `authorization-error`
+    authorization_error = call_authorization_error() -> Option<Error>;
+    /// `servername`
+    servername = call_servername() -> Option<String>;
+    /// `alpn-protocol`
+    alpn_protocol = call_alpn_protocol() -> Option<Vec<u8>>;
+    /// `cipher`
+    cipher = call_cipher() -> Option<Cipher>;
+    /// `protocol`
+    protocol = call_protocol() -> Option<ProtocolVersion>;
+    /// `ephemeral-key-info`
+    ephemeral_key_info = call_ephemeral_key_info() -> Option<EphemeralKeyInfo>;
+    /// `peer-certificates`
+    peer_certificates = call_peer_certificates() -> Vec<Certificate>;
+    /// `export-keying-material`
+    export_keying_material = call_export_keying_material(length: u32, label: &[u8], context: Option<&[u8]>) -> Result<Vec<u8>, Error>;
+    /// `bytes-read`
+    bytes_read = call_bytes_read() -> u64;
+    /// `bytes-written`
+    bytes_written = call_bytes_written() -> u64;
+}
+
+calls! { Socket: guest_tls_socket, tls_socket;
+    /// `read`
+    read = call_read(max: u64) -> Result<Cleartext, Error>;
+    /// `write`
+    write = call_write(bytes: &[u8]) -> Result<u64, Error>;
+    /// `flush`
+    flush = call_flush() -> Result<bool, Error>;
+    /// `end`
+    end = call_end() -> Result<(), Error>;
+    /// `subscribe`
+    subscribe = call_subscribe() -> Vec<Resource<DynPollable>>;
+}
+
+calls! { Server: guest_tls_server, server; }
+
+impl Pair {
+    /// `answer-sni`
+    pub async fn answer_sni(self, tls: &mut Tls, context: Option<Context>) -> Answer<()> {
+        let guest = tls.world.guest_tls_secure_pair().secure_pair();
+        guest.call_answer_sni(&mut tls.store, self.0, context.map(|context| context.0)).await.map_err(error)
+    }
+}
+
+impl Socket {
+    /// `pair`
+    pub async fn pair(self, tls: &mut Tls) -> Result<Pair> {
+        let guest = tls.world.guest_tls_socket().tls_socket();
+        guest.call_pair(&mut tls.store, self.0).await.map(Pair).map_err(error)
+    }
+}
+
+impl Server {
+    /// `add-context`
+    pub async fn add_context(self, tls: &mut Tls, hostname: &str, context: Context) -> Answer<()> {
+        let guest = tls.world.guest_tls_server().server();
+        guest.call_add_context(&mut tls.store, self.0, hostname, context.0).await.map_err(error)
+    }
+
+    /// `set-secure-context`
+    pub async fn set_secure_context(self, tls: &mut Tls, context: Context) -> Answer<()> {
+        let guest = tls.world.guest_tls_server().server();
+        guest.call_set_secure_context(&mut tls.store, self.0, context.0).await.map_err(error)
+    }
+
+    /// `accept`
+    pub async fn accept(self, tls: &mut Tls, (input, output): (impl InputStream, impl OutputStream)) -> Result<Socket> {
+        let (input, output) = tls.streams(input, output)?;
+        let guest = tls.world.guest_tls_server().server();
+        guest.call_accept(&mut tls.store, self.0, input, output).await.map(Socket).map_err(error)
+    }
+
+    /// `accept-pair`
+    pub async fn accept_pair(self, tls: &mut Tls) -> Result<Pair> {
+        let guest = tls.world.guest_tls_server().server();
+        guest.call_accept_pair(&mut tls.store, self.0).await.map(Pair).map_err(error)
+    }
+}

@@ -1,0 +1,12 @@
+//! What is refused, by whom, and what each side says about it.
+
+mod chains;
+mod creation;
+mod ends;
+mod handshakes;
+
+use host_tests::table;
+
+fn main() {
+    table::main([handshakes::rows(), chains::rows(), creation::rows(), ends::rows()].concat());
+}
