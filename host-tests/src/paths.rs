@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-/// Cargo's target folder, in which this program lies.
+/// Cargo's target folder: the one that `cargo xtask` names, or the one in which this program lies.
 pub fn target() -> PathBuf {
+    if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
+        return folder.into();
+    }
     let program = std::env::current_exe().unwrap_or_default();
     let marked = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
     marked.map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from)

@@ -1,0 +1,69 @@
+//! `cargo xtask lint`: the form.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    project::Project,
+    step::{Step, seconds},
+    tools,
+    wasm_std::{self, WasmStd},
+};
+
+/// Checks the form: rustfmt, clippy (natively, and of the library for wasm), rustdoc; every warning is an error.
+///
+/// Where the wasm compiler is Debian's, so is its clippy (package rust-web-clippy), since rustup's belongs to another compiler. If that
+/// package can't be had, `cargo check` with warnings as errors takes its place, and a line says so.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+
+/// Runs the command.
+pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
+    let wasm_std = WasmStd::ensure(project)?;
+    let mut failed = Vec::new();
+    for (name, command) in checks(project, &wasm_std) {
+        println!("\n=== {name} ===");
+        let started = std::time::Instant::now();
+        let status = Step::new(name, command).stream(&mut |_| {})?;
+        println!("{name}: {}, {}", if status.success() { "ok" } else { "failed" }, seconds(started.elapsed()));
+        if !status.success() {
+            failed.push(name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("lint: failed: {}", failed.join("; "));
+    }
+    println!("\nlint: ok");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn checks(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
+    let mut format = project.cargo();
+    format.args(["fmt", "--all", "--check"]);
+
+    let mut clippy = project.cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]);
+
+    let mut documentation = project.cargo();
+    documentation.env("RUSTDOCFLAGS", "-Dwarnings").args(["doc", "--workspace", "--no-deps"]);
+
+    vec![("rustfmt", format), ("clippy, native", clippy), wasm(project, wasm_std), ("rustdoc", documentation)]
+}
+
+fn wasm(project: &Project, wasm_std: &WasmStd) -> (&'static str, Command) {
+    let what = ["--package", "guest-tls", "--target", wasm_std::TARGET];
+    if wasm_std.is_debians()
+        && let Err(error) = tools::apt_install(project, "clippy for Debian's compiler", &["rust-web-clippy"])
+    {
+        eprintln!("lint: no clippy for wasm, `cargo check` takes its place: {error:#}");
+    }
+    if let Some(mut clippy) = wasm_std.clippy(project) {
+        clippy.args(what).args(["--", "-Dwarnings"]);
+        return ("clippy, wasm", clippy);
+    }
+    let mut check = wasm_std.cargo(project);
+    wasm_std::add_rustflags(&mut check, "-Dwarnings");
+    check.arg("check").args(what);
+    ("check, wasm", check)
+}

@@ -1,0 +1,66 @@
+//! `cargo xtask`: everything that is done to this repository, in one program.
+//!
+//! Each command sets up what it needs first, so that a fresh clone needs no preparation:
+//!
+//! ```text
+//! cargo xtask demo     # the main job
+//! cargo xtask test     # all tests
+//! ```
+//!
+//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`lint`]); what they share is in [`project`] (where things
+//! are), [`step`] (running a command with progress), [`wasm_std`] and [`tools`] (getting what is missing) and [`component`] (reading
+//! WebAssembly).
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod build;
+mod component;
+mod demo;
+mod lint;
+mod project;
+mod setup;
+mod step;
+mod test;
+mod tools;
+mod wasm_std;
+mod wit;
+
+/// The commands of the guest-tls repository. Each one sets up what it needs first.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Setup(setup::Arguments),
+    Build(build::Arguments),
+    Wit(wit::Arguments),
+    Demo(demo::Arguments),
+    Test(test::Arguments),
+    Lint(lint::Arguments),
+}
+
+fn main() -> ExitCode {
+    run(Arguments::parse().command).unwrap_or_else(|error| {
+        // Without the backtrace that anyhow would add: these errors are for people.
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let project = project::Project::find()?;
+    match command {
+        Command::Setup(arguments) => setup::run(&project, &arguments),
+        Command::Build(arguments) => build::run(&project, &arguments),
+        Command::Wit(arguments) => wit::run(&project, &arguments),
+        Command::Demo(arguments) => demo::run(&project, &arguments),
+        Command::Test(arguments) => test::run(&project, &arguments),
+        Command::Lint(arguments) => lint::run(&project, &arguments),
+    }
+}

@@ -1,0 +1,219 @@
+//! `cargo xtask test`: all tests.
+
+use std::{
+    fmt::Write,
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    build,
+    project::Project,
+    step::{Step, seconds},
+    wasm_std::{self, WasmStd},
+    wit,
+};
+
+/// Runs all tests: the contract, the library natively and in wasm, the component in a real host, and xtask's own.
+///
+/// A step that fails doesn't stop the ones after it. The last line is `N passed, N failed`, where a step that ended without a test's
+/// result counts as one failure.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only tests whose name contains this
+    filter: Option<String>,
+    /// For the test programs, such as --nocapture
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
+    let mut results = Vec::new();
+    // Without these there is nothing to test with; what they need to say is in their errors.
+    let wasm_std = note(&mut results, "set up and build", || build::step(project));
+    note(&mut results, "contract", || {
+        println!("{}", wit::check(project)?);
+        Ok(())
+    });
+
+    results.push(tests("library, native", arguments, project.cargo(), &["--package", "guest-tls"]));
+    if let Some(wasm_std) = wasm_std.or_else(|| WasmStd::ensure(project).ok()) {
+        let name = "library, in wasm";
+        match wasm_cargo(project, &wasm_std) {
+            Ok(cargo) => results.push(tests(name, arguments, cargo, WASM_ARGUMENTS)),
+            Err(error) => results.push(Outcome::died(name, &error)),
+        }
+    }
+    results.push(tests("component, in a host", arguments, project.cargo(), &["--package", "host-tests"]));
+    results.push(tests("xtask", arguments, project.cargo(), &["--package", "xtask", "--profile", "xtask"]));
+
+    let counts = results.iter().fold(Counts::default(), |sum, outcome| sum + outcome.counts);
+    println!("\n{}", table(&results));
+    if counts == Counts::default() {
+        eprintln!("no test ran: no name contains {:?}", arguments.filter.as_deref().unwrap_or_default());
+    }
+    println!("{} passed, {} failed", counts.passed, counts.failed);
+    let good = counts.failed == 0 && counts.passed > 0;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How a step went.
+struct Outcome {
+    name: &'static str,
+    counts: Counts,
+    time: Duration,
+}
+
+impl Outcome {
+    fn died(name: &'static str, error: &anyhow::Error) -> Self {
+        eprintln!("{name}: {error:#}");
+        Self { name, counts: Counts { passed: 0, failed: 1 }, time: Duration::ZERO }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
+    }
+}
+
+/// Runs a step that is no test: it counts only when it fails.
+fn note<T>(results: &mut Vec<Outcome>, name: &'static str, step: impl FnOnce() -> Result<T>) -> Option<T> {
+    let started = Instant::now();
+    let result = step();
+    let mut outcome = Outcome { name, counts: Counts::default(), time: Duration::ZERO };
+    if let Err(error) = &result {
+        outcome = Outcome::died(name, error);
+    }
+    results.push(Outcome { time: started.elapsed(), ..outcome });
+    result.ok()
+}
+
+/// Runs `cargo test` and adds up what its test programs say.
+fn tests(name: &'static str, arguments: &Arguments, mut cargo: Command, what: &[&str]) -> Outcome {
+    println!("\n=== {name} ===");
+    let started = Instant::now();
+    cargo.args(["test", "--no-fail-fast"]).args(what).args(&arguments.filter);
+    if !arguments.arguments.is_empty() {
+        cargo.arg("--").args(&arguments.arguments);
+    }
+    let mut counts = Counts::default();
+    let status = Step::new(name, cargo).stream(&mut |line| counts = counts + parse(line).unwrap_or_default());
+    let mut outcome = match status {
+        Ok(status) => Outcome { name, counts: judged(counts, status.success()), time: Duration::ZERO },
+        Err(error) => Outcome::died(name, &error),
+    };
+    outcome.time = started.elapsed();
+    outcome
+}
+
+/// What the result of a test command counts: one that failed without a failed test died on the way.
+fn judged(counts: Counts, success: bool) -> Counts {
+    let died = !success && counts.failed == 0;
+    Counts { failed: counts.failed + u64::from(died), ..counts }
+}
+
+/// Cargo for tests in wasm, with the program that runs them.
+fn wasm_cargo(project: &Project, wasm_std: &WasmStd) -> Result<Command> {
+    let mut cargo = project.cargo();
+    cargo.args(["build", "--package", "host-tests", "--bin", RUNNER]);
+    Step::new("build: the program that runs tests in wasm", cargo).run()?;
+    let mut cargo = wasm_std.cargo(project);
+    let variable = format!("CARGO_TARGET_{}_RUNNER", wasm_std::TARGET.to_uppercase().replace('-', "_"));
+    let runner = project.target.join("debug").join(RUNNER);
+    cargo.env(variable, runner.to_str().context("the target folder's path is not UTF-8")?);
+    Ok(cargo)
+}
+
+/// The counts in a line such as `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s`.
+fn parse(line: &str) -> Option<Counts> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let count = |word: &str| counts.split(';').find_map(|part| part.trim().strip_suffix(word)?.trim().parse().ok());
+    Some(Counts { passed: count("passed")?, failed: count("failed")? })
+}
+
+fn table(results: &[Outcome]) -> String {
+    let mut table = String::new();
+    for Outcome { name, counts, time } in results {
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            table,
+            "{name:<22} {:>6} passed {:>4} failed  {:>7}",
+            counts.passed,
+            counts.failed,
+            seconds(*time)
+        );
+    }
+    table
+}
+
+/// Optimised enough that RSA is quick where nothing inlines, with the checks of a debug build.
+const WASM_ARGUMENTS: &[&str] = &[
+    "--package",
+    "guest-tls",
+    "--lib",
+    "--no-default-features",
+    "--target",
+    wasm_std::TARGET,
+    "--config",
+    "profile.dev.opt-level=1",
+];
+
+/// The program of host-tests that runs a wasm test program.
+const RUNNER: &str = "wasi-runner";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargos_lines_are_read() {
+        let line = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s";
+        assert_eq!(parse(line), Some(Counts { passed: 5, failed: 0 }));
+        let line =
+            "test result: FAILED. 12 passed; 34 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s";
+        assert_eq!(parse(line), Some(Counts { passed: 12, failed: 34 }));
+        for other in [
+            "test result: ",
+            "running 5 tests",
+            "test a ... ok",
+            "x test result: ok. 5 passed; 0 failed;",
+            "5 passed, 0 failed",
+        ] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_step_without_a_result_is_a_failure() {
+        let none = Counts::default();
+        let passed = Counts { passed: 2, failed: 0 };
+        let failed = Counts { passed: 2, failed: 3 };
+        assert_eq!(judged(none, false), Counts { passed: 0, failed: 1 });
+        assert_eq!(judged(none, true), none);
+        assert_eq!(judged(passed, true), passed);
+        assert_eq!(judged(passed, false), Counts { passed: 2, failed: 1 });
+        assert_eq!(judged(failed, false), failed);
+        let arguments = Arguments { filter: None, arguments: Vec::new() };
+        let missing = Command::new("/nonexistent/cargo");
+        assert_eq!(tests("missing", &arguments, missing, &[]).counts, judged(none, false));
+    }
+
+    #[test]
+    fn the_table_has_a_line_a_step() {
+        let outcome =
+            Outcome { name: "xtask", counts: Counts { passed: 3, failed: 0 }, time: Duration::from_millis(1500) };
+        assert_eq!(table(&[outcome]), "xtask                       3 passed    0 failed    1.5 s\n");
+    }
+}

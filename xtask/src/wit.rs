@@ -1,0 +1,111 @@
+//! `cargo xtask wit`: the contract.
+
+use std::{collections::BTreeSet, fs, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use wit_parser::{PackageId, Resolve, WorldId, WorldKey};
+
+use crate::{
+    component::{self, Interface},
+    project::Project,
+};
+
+/// Checks that wit/ parses and its worlds resolve, and that the component, if it is built, keeps to the world `tls`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+
+/// Runs the command.
+pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
+    println!("{}", check(project)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks the contract: what was found to be right, as a line for people.
+pub(crate) fn check(project: &Project) -> Result<String> {
+    let mut resolve = Resolve::default();
+    let (package, _) =
+        resolve.push_dir(project.root.join("wit")).map_err(|error| anyhow::anyhow!("wit/ is wrong\n{error:#}"))?;
+    // The same check as wasm-tools': every world's imports and exports, with all that they use.
+    resolve.assert_valid();
+    let name = resolve.packages[package].name.to_string();
+    let worlds: Vec<_> = resolve.packages[package].worlds.keys().cloned().collect();
+    let world = world(&resolve, package, WORLD)?;
+    let right = format!("wit: {name} is right, world {}", worlds.join(", "));
+
+    let path = project.component();
+    if !path.is_file() {
+        return Ok(format!("{right}; the component is not built"));
+    }
+    let wasm = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+    let differences = differences(&world, &component::interface(&wasm)?);
+    if !differences.is_empty() {
+        bail!("the component doesn't keep to the world `{WORLD}`: {}", differences.join("; "));
+    }
+    Ok(format!("{right}; the component keeps to it"))
+}
+
+/// The names of what a world imports and exports.
+fn world(resolve: &Resolve, package: PackageId, name: &str) -> Result<Interface> {
+    let id: WorldId =
+        *resolve.packages[package].worlds.get(name).with_context(|| format!("wit/ has no world `{name}`"))?;
+    let world = &resolve.worlds[id];
+    let names = |keys: &mut dyn Iterator<Item = &WorldKey>| {
+        keys.map(|key| resolve.name_world_key(key)).collect::<BTreeSet<_>>()
+    };
+    Ok(Interface { imports: names(&mut world.imports.keys()), exports: names(&mut world.exports.keys()) })
+}
+
+/// Where a component differs from its world. It may import less, and of the packages that the world imports from also other
+/// interfaces (Rust's standard library takes the seed of its hash tables from `wasi:random/insecure-seed`) and other versions.
+fn differences(world: &Interface, component: &Interface) -> Vec<String> {
+    let mut differences = Vec::new();
+    let lacking = world.exports.difference(&component.exports).map(|name| format!("it doesn't export {name}"));
+    let surplus = component.exports.difference(&world.exports).map(|name| format!("it exports {name}"));
+    differences.extend(lacking.chain(surplus));
+    let promised: BTreeSet<_> = world.imports.iter().map(|name| package_of(name)).collect();
+    let strange = component.imports.iter().filter(|name| !promised.contains(package_of(name)));
+    differences.extend(strange.map(|name| format!("it imports {name}")));
+    differences
+}
+
+/// `wasi:io` of `wasi:io/poll@0.2.12`.
+fn package_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(package, _)| package)
+}
+
+/// The world of the component.
+const WORLD: &str = "tls";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_may_import_less_and_export_neither_more_nor_less() {
+        let world = interface(&["wasi:io/poll@0.2.12", "wasi:io/streams@0.2.12"], &["guest:tls/socket@0.1.0"]);
+        let good = interface(&["wasi:io/poll@0.2.6", "wasi:io/error@0.2.6"], &["guest:tls/socket@0.1.0"]);
+        assert!(differences(&world, &good).is_empty());
+        let bad = interface(&["wasi:cli/exit@0.2.6"], &["guest:tls/server@0.1.0"]);
+        let expected = [
+            "it doesn't export guest:tls/socket@0.1.0",
+            "it exports guest:tls/server@0.1.0",
+            "it imports wasi:cli/exit@0.2.6",
+        ];
+        assert_eq!(differences(&world, &bad), expected);
+    }
+
+    #[test]
+    fn a_worlds_names_are_those_of_a_component() -> Result<()> {
+        let mut resolve = Resolve::default();
+        let package = resolve
+            .push_str("test.wit", "package a:b@1.2.3; interface i { f: func(); } world tls { import i; export i; }")?;
+        assert_eq!(world(&resolve, package, "tls")?, interface(&["a:b/i@1.2.3"], &["a:b/i@1.2.3"]));
+        assert!(world(&resolve, package, "other").is_err());
+        Ok(())
+    }
+
+    fn interface(imports: &[&str], exports: &[&str]) -> Interface {
+        let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Interface { imports: set(imports), exports: set(exports) }
+    }
+}
