@@ -1,5 +1,7 @@
 //! The README's example of a Rust host, against OpenSSL: what stands there is what runs here.
 
+#![allow(missing_docs, reason = "what bindgen makes has none")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
