@@ -57,7 +57,7 @@ fn the_example_gets_a_page_from_openssl() -> wasmtime::Result<()> {
     let ca = std::fs::read(Kind::P256.authority().certificate_path())?;
     let mut server = Command::new("openssl")
         .args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-www", "-cert"])
-        .arg(identity.chain_path())
+        .arg(identity.certificate_path())
         .arg("-key")
         .arg(identity.key_path())
         .stdin(Stdio::null())
