@@ -136,7 +136,7 @@ impl Connection {
     }
 
     /// Takes bytes that the transport brought, and says how many. It takes none while it waits for an answer, or while
-    /// [`READ_LIMIT`] bytes of cleartext wait to be read.
+    /// 16 KiB of cleartext wait to be read.
     pub fn write_encrypted(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -195,7 +195,7 @@ impl Connection {
         out.bytes
     }
 
-    /// Takes bytes of the application, and says how many: none while [`WRITE_LIMIT`] bytes wait to be sent. What is
+    /// Takes bytes of the application, and says how many: none while 64 KiB wait to be sent. What is
     /// written before the handshake is done goes out after it.
     pub fn write_cleartext(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         self.check()?;
