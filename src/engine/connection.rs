@@ -158,7 +158,7 @@ impl Connection {
             }
             self.bytes_read += (before - rest.len()) as u64;
         }
-        // An error is told by the next call: these bytes were taken.
+        // An error in the last of the bytes is told by the next call, since they were taken; one before stops the loop at once.
         match bytes.len() - rest.len() {
             0 => self.check().map(|()| 0),
             taken => Ok(taken),
@@ -180,11 +180,11 @@ impl Connection {
     /// At most `max` bytes for the transport; empty where there are none now.
     pub fn read_encrypted(&mut self, max: usize) -> Vec<u8> {
         let mut out = Limited { bytes: Vec::new(), max };
-        // Writing to a `Limited` does not fail.
         let early = self.early_alert.len().min(max);
         out.bytes.extend(self.early_alert.drain(..early));
         if let Stage::Tls(tls) = &mut self.stage {
             while tls.wants_write() && out.bytes.len() < max {
+                // Writing to a `Limited` does not fail.
                 match tls.write_tls(&mut out) {
                     Ok(0) | Err(_) => break,
                     Ok(_) => {}
