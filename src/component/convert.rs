@@ -64,6 +64,16 @@ impl From<Event> for pair::Event {
     fn from(event: Event) -> Self {
         match event {
             Event::Sni(name) => Self::Sni(name),
+            Event::ResumeSession(id) => Self::ResumeSession(id),
+            Event::Alpn { servername, protocols } => Self::Alpn(pair::AlpnOffer { servername, protocols }),
+            Event::OcspRequest { certificate, issuer } => Self::OcspRequest(pair::OcspRequest { certificate, issuer }),
+            Event::NewSession(session) => {
+                Self::NewSession(pair::NewSession { id: session.id, data: session.data.to_vec() })
+            }
+            Event::OcspResponse(response) => Self::OcspResponse(response),
+            Event::Session(session) => Self::Session(session),
+            Event::KeyLog(line) => Self::Keylog(line),
+            Event::Trace(line) => Self::Trace(line),
             Event::Secure => Self::Secure,
         }
     }

@@ -1,14 +1,18 @@
 //! `guest:tls/secure-pair`.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 use super::bindings::exports::guest::tls::secure_context::SecureContextBorrow;
 use super::bindings::exports::guest::tls::secure_pair::{
     self as wit, Cipher, Cleartext, EphemeralKeyInfo, Event, Guest, GuestSecurePair, GuestSecurePairOptions,
 };
 use super::bindings::exports::guest::tls::types::{Error, ProtocolVersion};
+use super::bindings::wasi::clocks::monotonic_clock;
 use super::secure_context::SecureContext;
 use super::{Component, convert};
 use crate::certificate::Certificate;
@@ -45,10 +49,29 @@ impl SecurePair {
         Self { connection: Rc::new(RefCell::new(connection)), has_socket: false }
     }
 
+    /// The connection, after it was told the time.
+    fn now(&self) -> RefMut<'_, Connection> {
+        now(&self.connection)
+    }
+
     /// A handle to the connection of a socket.
     pub(super) fn of_socket(connection: Rc<RefCell<Connection>>) -> Self {
         Self { connection, has_socket: true }
     }
+}
+
+/// A connection, after it was told the time, which it needs until the handshake is done.
+pub(super) fn now(connection: &RefCell<Connection>) -> RefMut<'_, Connection> {
+    let mut connection = connection.borrow_mut();
+    if !connection.is_secure() {
+        connection.tick(Duration::from_nanos(monotonic_clock::now()));
+    }
+    connection
+}
+
+/// When the handshake of a connection has to be done, by the host's monotonic clock.
+pub(super) fn deadline(connection: &Connection) -> Option<u64> {
+    connection.handshake_deadline().map(|deadline| u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// The context behind a handle.
@@ -81,8 +104,52 @@ impl GuestSecurePairOptions for Options {
         self.0.borrow_mut().reject_unauthorized = reject_unauthorized;
     }
 
+    fn set_session(&self, session: Vec<u8>) {
+        self.0.borrow_mut().session = Some(session);
+    }
+
+    fn set_session_event(&self, session_event: bool) {
+        self.0.borrow_mut().session_event = session_event;
+    }
+
+    fn set_request_ocsp(&self, request_ocsp: bool) {
+        self.0.borrow_mut().request_ocsp = request_ocsp;
+    }
+
     fn set_sni_event(&self, sni_event: bool) {
         self.0.borrow_mut().sni_event = sni_event;
+    }
+
+    fn set_alpn_event(&self, alpn_event: bool) {
+        self.0.borrow_mut().alpn_event = alpn_event;
+    }
+
+    fn set_session_events(&self, session_events: bool) {
+        self.0.borrow_mut().session_events = session_events;
+    }
+
+    fn set_ocsp_event(&self, ocsp_event: bool) {
+        self.0.borrow_mut().ocsp_event = ocsp_event;
+    }
+
+    fn set_tickets(&self, tickets: bool) {
+        self.0.borrow_mut().tickets = tickets;
+    }
+
+    fn set_keylog(&self, keylog: bool) {
+        self.0.borrow_mut().key_log = keylog;
+    }
+
+    fn set_trace(&self, trace: bool) {
+        self.0.borrow_mut().trace = trace;
+    }
+
+    fn set_handshake_timeout(&self, milliseconds: u32) {
+        self.0.borrow_mut().handshake_timeout = Duration::from_millis(milliseconds.into());
+    }
+
+    fn set_buffer_limit(&self, bytes: u32) {
+        self.0.borrow_mut().buffer_limit = length(bytes.into());
     }
 }
 
@@ -104,7 +171,7 @@ impl GuestSecurePair for SecurePair {
             )
             .into());
         }
-        let taken = self.connection.borrow_mut().write_encrypted(&bytes)?;
+        let taken = self.now().write_encrypted(&bytes)?;
         Ok(taken as u64)
     }
 
@@ -117,12 +184,12 @@ impl GuestSecurePair for SecurePair {
     fn read_encrypted(&self, max: u64) -> Vec<u8> {
         match self.has_socket {
             true => Vec::new(),
-            false => self.connection.borrow_mut().read_encrypted(length(max)),
+            false => self.now().read_encrypted(length(max)),
         }
     }
 
     fn write_cleartext(&self, bytes: Vec<u8>) -> Result<u64, Error> {
-        let taken = self.connection.borrow_mut().write_cleartext(&bytes)?;
+        let taken = self.now().write_cleartext(&bytes)?;
         Ok(taken as u64)
     }
 
@@ -131,12 +198,12 @@ impl GuestSecurePair for SecurePair {
     }
 
     fn read_cleartext(&self, max: u64) -> Result<Cleartext, Error> {
-        let read = self.connection.borrow_mut().read_cleartext(length(max))?;
+        let read = self.now().read_cleartext(length(max))?;
         Ok(read.into())
     }
 
     fn next_event(&self) -> Option<Event> {
-        self.connection.borrow_mut().next_event().map(Event::from)
+        self.now().next_event().map(Event::from)
     }
 
     fn answer_sni(&self, answer: Option<SecureContextBorrow<'_>>) -> Result<(), Error> {
@@ -144,8 +211,32 @@ impl GuestSecurePair for SecurePair {
         Ok(self.connection.borrow_mut().answer_sni(answer)?)
     }
 
+    fn answer_resume_session(&self, data: Option<Vec<u8>>) -> Result<(), Error> {
+        Ok(self.connection.borrow_mut().answer_resume_session(data.map(Zeroizing::new))?)
+    }
+
+    fn answer_alpn(&self, protocol: Option<Vec<u8>>) -> Result<(), Error> {
+        Ok(self.connection.borrow_mut().answer_alpn(protocol)?)
+    }
+
+    fn answer_ocsp_request(&self, response: Option<Vec<u8>>) -> Result<(), Error> {
+        Ok(self.connection.borrow_mut().answer_ocsp_request(response)?)
+    }
+
+    fn answer_new_session(&self) -> Result<(), Error> {
+        Ok(self.connection.borrow_mut().answer_new_session()?)
+    }
+
+    fn abort(&self, why: String) {
+        self.connection.borrow_mut().abort(&why);
+    }
+
+    fn handshake_deadline(&self) -> Option<u64> {
+        deadline(&self.now())
+    }
+
     fn error(&self) -> Option<Error> {
-        self.connection.borrow().error().cloned().map(Error::from)
+        self.now().error().cloned().map(Error::from)
     }
 
     fn is_closed(&self) -> bool {
@@ -188,6 +279,50 @@ impl GuestSecurePair for SecurePair {
         let connection = self.connection.borrow();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         Ok(connection.export_keying_material(length, &label, context.as_deref())?)
+    }
+
+    fn certificates(&self) -> Vec<wit::Certificate> {
+        self.connection.borrow().certificates().iter().map(|der| Certificate::new(der).into()).collect()
+    }
+
+    fn encrypted(&self) -> bool {
+        true
+    }
+
+    fn is_session_reused(&self) -> bool {
+        self.connection.borrow().is_session_reused()
+    }
+
+    fn session(&self) -> Option<Vec<u8>> {
+        self.connection.borrow_mut().session().map(<[u8]>::to_vec)
+    }
+
+    fn tls_ticket(&self) -> Option<Vec<u8>> {
+        self.connection.borrow().tls_ticket().map(<[u8]>::to_vec)
+    }
+
+    fn finished(&self) -> Option<Vec<u8>> {
+        self.connection.borrow().finished().map(<[u8]>::to_vec)
+    }
+
+    fn peer_finished(&self) -> Option<Vec<u8>> {
+        self.connection.borrow().peer_finished().map(<[u8]>::to_vec)
+    }
+
+    fn shared_sigalgs(&self) -> Vec<String> {
+        self.connection.borrow().shared_sigalgs()
+    }
+
+    fn set_max_send_fragment(&self, size: u32) -> bool {
+        self.connection.borrow_mut().set_max_send_fragment(size)
+    }
+
+    fn update_keys(&self) -> Result<(), Error> {
+        Ok(self.connection.borrow_mut().update_keys()?)
+    }
+
+    fn renegotiate(&self) -> Result<(), Error> {
+        Ok(self.connection.borrow().renegotiate()?)
     }
 
     fn bytes_read(&self) -> u64 {

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use zeroize::Zeroizing;
+
 use super::bindings::exports::guest::tls::secure_context::SecureContextBorrow;
 use super::bindings::exports::guest::tls::secure_pair::{self, SecurePairOptions};
 use super::bindings::exports::guest::tls::server::{self as wit, Guest, GuestServer};
@@ -18,6 +20,14 @@ pub(super) struct Server(RefCell<engine::Server>);
 
 impl Guest for Component {
     type Server = Server;
+
+    fn client_reneg_limit() -> u32 {
+        engine::CLIENT_RENEG_LIMIT
+    }
+
+    fn client_reneg_window() -> u32 {
+        engine::CLIENT_RENEG_WINDOW
+    }
 }
 
 impl GuestServer for Server {
@@ -37,12 +47,29 @@ impl GuestServer for Server {
         Ok(server.contexts_mut().set_default(context(&secure_context))?)
     }
 
-    fn accept(&self, input: InputStream, output: OutputStream) -> socket::TlsSocket {
-        let connection = self.0.borrow().accept();
-        socket::TlsSocket::new(TlsSocket::new(connection, input, output))
+    fn accept(&self, input: InputStream, output: OutputStream) -> Result<socket::TlsSocket, Error> {
+        let connection = self.0.borrow().accept()?;
+        Ok(socket::TlsSocket::new(TlsSocket::new(connection, input, output)))
     }
 
-    fn accept_pair(&self) -> secure_pair::SecurePair {
-        secure_pair::SecurePair::new(SecurePair::new(self.0.borrow().accept()))
+    fn accept_pair(&self) -> Result<secure_pair::SecurePair, Error> {
+        let connection = self.0.borrow().accept()?;
+        Ok(secure_pair::SecurePair::new(SecurePair::new(connection)))
+    }
+
+    fn ticket_keys(&self) -> Result<Vec<u8>, Error> {
+        Ok(self.0.borrow().ticket_keys()?.to_vec())
+    }
+
+    fn set_ticket_keys(&self, keys: Vec<u8>) -> Result<(), Error> {
+        Ok(self.0.borrow().set_ticket_keys(&Zeroizing::new(keys))?)
+    }
+
+    fn set_max_connections(&self, max: Option<u32>) {
+        self.0.borrow_mut().set_max_connections(max.map(|max| usize::try_from(max).unwrap_or(usize::MAX)));
+    }
+
+    fn connections(&self) -> u32 {
+        u32::try_from(self.0.borrow().connections()).unwrap_or(u32::MAX)
     }
 }

@@ -10,7 +10,7 @@ use super::bindings::exports::guest::tls::types::Error;
 use super::bindings::wasi::clocks::monotonic_clock;
 use super::bindings::wasi::io::poll::Pollable;
 use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
-use super::secure_pair::{Options, SecurePair, context, length};
+use super::secure_pair::{Options, SecurePair, context, deadline, length, now};
 use super::{Component, convert};
 use crate::engine::Connection;
 
@@ -54,7 +54,7 @@ impl TlsSocket {
     /// Moves bytes both ways until nothing moves.
     fn drive(&self) {
         let mut transport = self.transport.borrow_mut();
-        let mut connection = self.connection.borrow_mut();
+        let mut connection = now(&self.connection);
         loop {
             let sent = transport.send(&mut connection);
             let received = transport.receive(&mut connection);
@@ -86,7 +86,7 @@ impl GuestTlsSocket for TlsSocket {
     }
 
     fn write(&self, bytes: Vec<u8>) -> Result<u64, Error> {
-        let taken = self.connection.borrow_mut().write_cleartext(&bytes)?;
+        let taken = now(&self.connection).write_cleartext(&bytes)?;
         self.drive();
         Ok(taken as u64)
     }
@@ -115,7 +115,10 @@ impl GuestTlsSocket for TlsSocket {
         }
         if connection.is_readable() {
             waits.push(monotonic_clock::subscribe_duration(0));
-        } else if connection.wants_read() && !transport.input_ended {
+        } else if let Some(deadline) = deadline(&connection) {
+            waits.push(monotonic_clock::subscribe_instant(deadline));
+        }
+        if !connection.is_readable() && connection.wants_read() && !transport.input_ended {
             waits.push(transport.input.subscribe());
         }
         waits

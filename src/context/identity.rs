@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use rustls::client::ResolvesClientCert;
 use rustls::crypto::KeyProvider;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, Error as TlsError, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -46,29 +45,23 @@ impl Identities {
         self.choose(schemes, None).is_some()
     }
 
+    /// What a server shows to this client.
+    pub(crate) fn resolve_for_client(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // Where none suits, the first goes on to the check that says what is not in common.
+        self.choose(hello.signature_schemes(), Some(hello.cipher_suites())).or(self.0.first()).cloned()
+    }
+
+    /// What a client shows to a server that knows these schemes.
+    pub(crate) fn resolve_for_server(&self, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.choose(schemes, None).cloned()
+    }
+
     /// The first that suits the peer's signature schemes and suites.
     fn choose(&self, schemes: &[SignatureScheme], suites: Option<&[CipherSuite]>) -> Option<&Arc<CertifiedKey>> {
         self.0.iter().find(|identity| {
             identity.key.choose_scheme(schemes).is_some()
                 && suites.is_none_or(|suites| suites.iter().any(|suite| suits(*suite, identity.key.algorithm())))
         })
-    }
-}
-
-impl ResolvesServerCert for Identities {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // Where none suits, the first goes on to the check that says what is not in common.
-        self.choose(hello.signature_schemes(), Some(hello.cipher_suites())).or(self.0.first()).cloned()
-    }
-}
-
-impl ResolvesClientCert for Identities {
-    fn resolve(&self, _root_hint_subjects: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.choose(schemes, None).cloned()
-    }
-
-    fn has_certs(&self) -> bool {
-        !self.is_empty()
     }
 }
 

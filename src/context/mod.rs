@@ -1,5 +1,6 @@
 //! Options → configuration: what a secure context is made of, and the context (row M2).
 
+mod bindings;
 mod identity;
 pub mod names;
 mod pem;
@@ -14,7 +15,9 @@ use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{ProtocolVersion, SupportedProtocolVersion};
 use zeroize::Zeroizing;
 
+use crate::engine::ServerSessions;
 use crate::error::Error;
+use bindings::Bindings;
 pub(crate) use identity::Identities;
 use policy::Policy;
 pub(crate) use roots::Roots;
@@ -36,6 +39,12 @@ pub struct ContextOptions {
     pub min_version: Option<Version>,
     /// The highest version (row O10). Default: TLS 1.3.
     pub max_version: Option<Version>,
+    /// How long a session lives, in seconds (row O18). Default: 300.
+    pub session_timeout: Option<u32>,
+    /// What sessions are bound to (row O18). Default: nothing.
+    pub session_id_context: Vec<u8>,
+    /// What seals tickets, shared by a fleet (row O19). Default: random, and renewed.
+    pub ticket_keys: Option<Zeroizing<[u8; 48]>>,
     /// Where the time comes from. Default: the system's clock.
     pub time: Option<Arc<dyn TimeProvider>>,
 }
@@ -57,6 +66,9 @@ pub struct Context {
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
     time: Arc<dyn TimeProvider>,
+    session_timeout: u32,
+    bindings: Bindings,
+    sessions: Arc<ServerSessions>,
 }
 
 impl Context {
@@ -78,6 +90,9 @@ impl Context {
                 provider: Arc::new(policy.provider),
                 versions: policy.versions,
                 time: options.time.clone().unwrap_or_else(|| Arc::new(DefaultTimeProvider)),
+                session_timeout: options.session_timeout.unwrap_or(300),
+                bindings: Bindings::new(options),
+                sessions: Arc::new(ServerSessions::new(options.ticket_keys.as_deref())),
             }),
             (policy, roots, identities) => {
                 Err([policy.err(), roots.err(), identities.err()].into_iter().flatten().flatten().collect())
@@ -99,6 +114,35 @@ impl Context {
 
     pub(crate) fn versions(&self) -> &[&'static SupportedProtocolVersion] {
         &self.versions
+    }
+
+    /// How long a session lives, in seconds (row O18).
+    pub(crate) fn session_timeout(&self) -> u32 {
+        self.session_timeout
+    }
+
+    pub(crate) fn honor_cipher_order(&self) -> bool {
+        true
+    }
+
+    /// The sessions of servers with this context.
+    pub(crate) fn sessions(&self) -> &Arc<ServerSessions> {
+        &self.sessions
+    }
+
+    /// What a server's sessions are bound to.
+    pub(crate) fn server_binding(&self) -> [u8; 32] {
+        self.bindings.server()
+    }
+
+    /// What a client's sessions are bound to.
+    pub(crate) fn client_binding(&self, reject_unauthorized: bool) -> [u8; 32] {
+        self.bindings.client(reject_unauthorized)
+    }
+
+    /// Seconds since 1970, and 0 without a clock: then certificates are not valid either.
+    pub(crate) fn now(&self) -> u64 {
+        self.time.current_time().map_or(0, |now| now.as_secs())
     }
 
     pub(crate) fn time(&self) -> &Arc<dyn TimeProvider> {

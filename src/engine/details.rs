@@ -1,6 +1,6 @@
 //! What was agreed on, in the words of the contract.
 
-use rustls::{CommonState, NamedGroup};
+use rustls::{CommonState, NamedGroup, SignatureScheme};
 
 use crate::context::Version;
 use crate::context::names::{group_names, suite_names};
@@ -45,4 +45,22 @@ impl EphemeralKeyInfo {
         let names = group_names(group)?;
         Some(Self { kind: names.kind, name: names.openssl, size: names.bits })
     }
+}
+
+/// OpenSSL's name of a signature scheme, as Node gives it (row K15).
+pub(super) fn scheme_name(scheme: u16) -> String {
+    let name = match SignatureScheme::from(scheme) {
+        SignatureScheme::RSA_PKCS1_SHA256 => "RSA+SHA256",
+        SignatureScheme::RSA_PKCS1_SHA384 => "RSA+SHA384",
+        SignatureScheme::RSA_PKCS1_SHA512 => "RSA+SHA512",
+        SignatureScheme::RSA_PSS_SHA256 => "RSA-PSS+SHA256",
+        SignatureScheme::RSA_PSS_SHA384 => "RSA-PSS+SHA384",
+        SignatureScheme::RSA_PSS_SHA512 => "RSA-PSS+SHA512",
+        SignatureScheme::ECDSA_NISTP256_SHA256 => "ECDSA+SHA256",
+        SignatureScheme::ECDSA_NISTP384_SHA384 => "ECDSA+SHA384",
+        SignatureScheme::ECDSA_NISTP521_SHA512 => "ECDSA+SHA512",
+        SignatureScheme::ED25519 => "Ed25519+UNDEF",
+        _ => return format!("0x{scheme:04x}"),
+    };
+    name.to_owned()
 }

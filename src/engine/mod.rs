@@ -2,16 +2,22 @@
 //!
 //! Only this module holds a rustls connection. See [`Connection`].
 
+mod client_hello;
 mod connection;
 mod contexts;
 mod details;
 mod options;
+mod reader;
 mod server;
+mod sessions;
 #[cfg(test)]
 mod tests;
+mod transcript;
 
 pub use connection::{Cleartext, Connection, Event};
 pub use contexts::Contexts;
 pub use details::{Cipher, EphemeralKeyInfo};
 pub use options::ConnectionOptions;
-pub use server::Server;
+pub use server::{CLIENT_RENEG_LIMIT, CLIENT_RENEG_WINDOW, Server};
+pub(crate) use sessions::ServerSessions;
+pub use sessions::{NewSession, TICKET_KEYS_LEN};

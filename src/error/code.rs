@@ -56,6 +56,14 @@ macro_rules! with_error_codes {
             ErrSslDecryptError => "ERR_SSL_DECRYPT_ERROR", None;
             /// The peer lacks an extension that security needs, for example extended master secret (RFC 7627).
             ErrSslMissingExtension => "ERR_SSL_MISSING_EXTENSION", None;
+            /// The handshake took longer than it may (row O20).
+            ErrTlsHandshakeTimeout => "ERR_TLS_HANDSHAKE_TIMEOUT", None;
+            /// Renegotiation was asked for, which is never done (row K14).
+            ErrTlsRenegotiationDisabled => "ERR_TLS_RENEGOTIATION_DISABLED", None;
+            /// A server has as many connections as it may have (row O24).
+            ErrServerMaxConnections => "ERR_SERVER_MAX_CONNECTIONS", None;
+            /// The caller gave the connection up.
+            AbortErr => "ABORT_ERR", None;
             /// A fault within this component: please report it.
             ErrInternalAssertion => "ERR_INTERNAL_ASSERTION", None;
             // Alerts that the peer sent.

@@ -12,6 +12,8 @@
 //! | [`sign`] | our signatures: private keys |
 //! | [`verify`] | the peer's signatures: certificates and handshake |
 //! | [`random`] | the one source of randomness |
+//! | `seal` | tickets: an AEAD by a key that serves once |
+//! | `observer` | what the engine sees of protected handshake messages |
 //!
 //! Everything is handed to rustls as `dyn`, so that a program which names its suites and groups itself does not carry
 //! the others.
@@ -25,6 +27,8 @@ pub mod verify;
 mod aead;
 mod hash;
 mod hmac;
+pub(crate) mod observer;
+pub(crate) mod seal;
 #[cfg(test)]
 mod tests;
 mod tls12;

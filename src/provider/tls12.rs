@@ -11,6 +11,8 @@ use rustls::crypto::cipher::{
 use rustls::{ConnectionTrafficSecrets, Error};
 
 use super::aead::{Aead, RecordKey, TAG_LEN, key_len};
+use super::observer;
+use crate::error::Direction;
 
 /// The record protection of the TLS 1.2 suites with the AEAD `A`.
 pub(super) struct Tls12Aead<A>(PhantomData<fn() -> A>);
@@ -68,6 +70,7 @@ impl<A: Aead> Protection<A> {
 
 impl<A: Aead> MessageEncrypter for Protection<A> {
     fn encrypt(&mut self, msg: OutboundPlainMessage<'_>, seq: u64) -> Result<OutboundOpaqueMessage, Error> {
+        observer::note(Direction::Sent, msg.typ, || msg.payload.to_vec());
         let nonce = Nonce::new(&self.iv, seq);
         let aad = make_tls12_aad(seq, msg.typ, msg.version, msg.payload.len());
         let mut record = PrefixedPayload::with_capacity(self.encrypted_payload_len(msg.payload.len()));
@@ -97,7 +100,9 @@ impl<A: Aead> MessageDecrypter for Protection<A> {
             return Err(Error::PeerSentOversizedRecord);
         }
         let start = A::EXPLICIT_NONCE_LEN;
-        Ok(msg.into_plain_message_range(start..start + len))
+        let plain = msg.into_plain_message_range(start..start + len);
+        observer::note(Direction::Received, plain.typ, || plain.payload.to_vec());
+        Ok(plain)
     }
 }
 

@@ -10,6 +10,8 @@ use rustls::crypto::cipher::{
 use rustls::{ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion};
 
 use super::aead::{Aead, RecordKey, TAG_LEN, key_len};
+use super::observer;
+use crate::error::Direction;
 
 /// The record protection of the TLS 1.3 suites with the AEAD `A`.
 pub(super) struct Tls13Aead<A>(PhantomData<fn() -> A>);
@@ -51,6 +53,7 @@ impl<A: Aead> Protection<A> {
 
 impl<A: Aead> MessageEncrypter for Protection<A> {
     fn encrypt(&mut self, msg: OutboundPlainMessage<'_>, seq: u64) -> Result<OutboundOpaqueMessage, Error> {
+        observer::note(Direction::Sent, msg.typ, || msg.payload.to_vec());
         let len = self.encrypted_payload_len(msg.payload.len());
         // TLSInnerPlaintext: the content, then its type. We add no padding.
         let mut record = PrefixedPayload::with_capacity(len);
@@ -72,7 +75,9 @@ impl<A: Aead> MessageDecrypter for Protection<A> {
         let len = self.key.open(&Nonce::new(&self.iv, seq), &aad, &mut msg.payload)?;
         msg.payload.truncate(len);
         // Takes type and padding off, and answers a content above 2^14 bytes with `PeerSentOversizedRecord`.
-        msg.into_tls13_unpadded_message()
+        let plain = msg.into_tls13_unpadded_message()?;
+        observer::note(Direction::Received, plain.typ, || plain.payload.to_vec());
+        Ok(plain)
     }
 }
 

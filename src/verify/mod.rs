@@ -119,15 +119,12 @@ impl Verdict {
         }
     }
 
-    /// Notes that a certificate was asked for and none came. Node gives that this name.
-    pub(crate) fn set_missing(&self) {
-        self.set(Err(Error::new(
-            ErrorCode::UnableToGetIssuerCert,
-            "The client was asked for a certificate and sent none.",
-        )));
+    /// What is wrong where a certificate was asked for and none came. Node gives that this name.
+    pub(crate) fn missing() -> Error {
+        Error::new(ErrorCode::UnableToGetIssuerCert, "The client was asked for a certificate and sent none.")
     }
 
-    fn set(&self, verdict: Result<(), Error>) {
+    pub(crate) fn set(&self, verdict: Result<(), Error>) {
         *self.lock() = Some(verdict);
     }
 

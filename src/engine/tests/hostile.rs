@@ -143,7 +143,7 @@ fn handshake_length(version: Version, direction: Direction) -> usize {
 }
 
 fn accept() -> Connection {
-    Server::new(fixtures::server_context(), fixtures::server()).expect("right").accept()
+    Server::new(fixtures::server_context(), fixtures::server()).expect("right").accept().expect("there is no limit")
 }
 
 fn ends() -> [Connection; 2] {

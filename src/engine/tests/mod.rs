@@ -4,4 +4,5 @@ mod fixtures;
 mod handshake;
 mod hostile;
 mod pair;
+mod sessions;
 mod stream;

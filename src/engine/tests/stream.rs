@@ -92,7 +92,7 @@ fn a_reader_that_does_not_read_holds_the_writer() {
 #[test]
 fn before_the_client_hello_a_server_keeps_no_more_than_the_limit() {
     let server = Server::new(fixtures::server_context(), fixtures::server()).expect("right");
-    let mut connection = server.accept();
+    let mut connection = server.accept().expect("there is no limit");
     let taken: usize = (0..100).map(|_| connection.write_cleartext(&[0; 10_000]).expect("open")).sum();
     assert_eq!(taken, 64 * 1024);
 }

@@ -1,0 +1,327 @@
+//! The handshake messages and alerts of a connection, as they pass: what rustls knows of them but does not tell.
+//!
+//! Those in the clear are read off the transport, those under protection come from the provider's observer. Nothing here decides
+//! anything: rustls has the last word on every message, and this only remembers what the contract promises to show.
+
+use rustls::ContentType;
+
+use super::client_hello::ClientHello;
+use super::reader::Reader;
+use crate::error::{Direction, alert_name};
+use crate::provider::observer::Seen;
+
+/// What passed so far.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    sent: Side,
+    received: Side,
+    /// Whether ServerHello chose TLS 1.3.
+    tls13: bool,
+    /// The client's offer.
+    pub(super) client_hello: Option<ClientHello>,
+    /// Client: the signature schemes of the server's CertificateRequest.
+    pub(super) requested_schemes: Vec<u16>,
+    /// Client: the last ticket that came (row K8).
+    pub(super) ticket: Option<Vec<u8>>,
+    /// A line for each message and alert, where they were asked for (row K18).
+    trace: Option<Vec<String>>,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Side {
+    record: Record,
+    /// A message of which a part is still to come.
+    partial: Vec<u8>,
+    /// Whether what follows on the transport is protected, or makes no sense.
+    opaque: bool,
+    /// The last Finished (row K11).
+    finished: Option<Vec<u8>>,
+}
+
+/// Where in the stream of records the transport is.
+#[derive(Debug, Default)]
+struct Record {
+    header: [u8; HEADER],
+    have: usize,
+    left: usize,
+}
+
+impl Transcript {
+    /// A transcript that traces, or does not.
+    pub(super) fn new(trace: bool) -> Self {
+        Self { trace: trace.then(Vec::new), ..Self::default() }
+    }
+
+    /// Looks at bytes of the transport. After the handshake there is nothing to see there: do not call it then.
+    pub(super) fn transport(&mut self, direction: Direction, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.side(direction).opaque {
+            let record = &mut self.side(direction).record;
+            if record.left == 0 {
+                let taken = (HEADER - record.have).min(bytes.len());
+                record.header[record.have..record.have + taken].copy_from_slice(&bytes[..taken]);
+                record.have += taken;
+                bytes = &bytes[taken..];
+                if record.have == HEADER {
+                    record.have = 0;
+                    record.left = usize::from(u16::from_be_bytes([record.header[3], record.header[4]]));
+                }
+                continue;
+            }
+            let content_type = ContentType::from(record.header[0]);
+            let (content, rest) = bytes.split_at(record.left.min(bytes.len()));
+            record.left -= content.len();
+            let whole = record.left == 0;
+            bytes = rest;
+            match content_type {
+                // In TLS 1.3 it means nothing (RFC 8446 appendix D.4); before, it starts protection.
+                ContentType::ChangeCipherSpec => self.side(direction).opaque = !self.tls13,
+                ContentType::Handshake => self.handshake(direction, content),
+                ContentType::Alert => self.alert(direction, content),
+                ContentType::ApplicationData if whole => self.side(direction).opaque = true,
+                ContentType::ApplicationData => {}
+                _ => self.side(direction).opaque = true,
+            }
+        }
+    }
+
+    /// Looks at what passed through record protection.
+    pub(super) fn protected(&mut self, seen: Vec<Seen>) {
+        for Seen { direction, content_type, content } in seen {
+            match content_type {
+                ContentType::Handshake => self.handshake(direction, &content),
+                ContentType::Alert => self.alert(direction, &content),
+                _ => {}
+            }
+        }
+    }
+
+    /// Our Finished (row K11).
+    pub(super) fn finished(&self) -> Option<&[u8]> {
+        self.sent.finished.as_deref()
+    }
+
+    /// The peer's Finished (row K11).
+    pub(super) fn peer_finished(&self) -> Option<&[u8]> {
+        self.received.finished.as_deref()
+    }
+
+    /// The lines since the last call.
+    pub(super) fn take_trace(&mut self) -> Vec<String> {
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Sent => &mut self.sent,
+            Direction::Received => &mut self.received,
+        }
+    }
+
+    fn handshake(&mut self, direction: Direction, content: &[u8]) {
+        let side = self.side(direction);
+        if side.partial.len() + content.len() > PARTIAL_MAX {
+            // rustls takes no such message.
+            side.partial = Vec::new();
+            side.opaque = true;
+            return;
+        }
+        side.partial.extend_from_slice(content);
+        let mut bytes = std::mem::take(&mut side.partial);
+        let mut read = 0;
+        while let Some((kind, body)) = message(&bytes[read..]) {
+            read += MESSAGE_HEADER + body.len();
+            self.message(direction, kind, body);
+        }
+        bytes.drain(..read);
+        self.side(direction).partial = bytes;
+    }
+
+    fn message(&mut self, direction: Direction, kind: u8, body: &[u8]) {
+        self.trace(direction, || format!("{}, {} bytes", handshake_name(kind), body.len()));
+        match (kind, direction) {
+            // The first: a second one only follows a HelloRetryRequest.
+            (CLIENT_HELLO, _) if self.client_hello.is_none() => self.client_hello = ClientHello::read(body),
+            (SERVER_HELLO, _) => self.tls13 = chooses_tls13(body).unwrap_or(false),
+            (NEW_SESSION_TICKET, Direction::Received) => self.ticket = self.read_ticket(body).or(self.ticket.take()),
+            (CERTIFICATE_REQUEST, Direction::Received) => {
+                self.requested_schemes = self.read_schemes(body).unwrap_or_default()
+            }
+            (FINISHED, _) => self.side(direction).finished = Some(body.to_vec()),
+            _ => {}
+        }
+    }
+
+    fn alert(&mut self, direction: Direction, content: &[u8]) {
+        if let [level, description] = *content {
+            let level = if level == FATAL { "fatal" } else { "warning" };
+            self.trace(direction, || format!("alert, {level}: {} ({description})", alert_name(description)));
+        }
+    }
+
+    fn trace(&mut self, direction: Direction, what: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.trace {
+            let verb = match direction {
+                Direction::Sent => "sent",
+                Direction::Received => "received",
+            };
+            lines.push(format!("{verb} {}", what()));
+        }
+    }
+
+    /// The ticket of a NewSessionTicket (RFC 8446 section 4.6.1, RFC 5077 section 3.3).
+    fn read_ticket(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let mut reader = Reader::new(body);
+        let _lifetime = reader.u32()?;
+        if self.tls13 {
+            let _age_add = reader.u32()?;
+            let _nonce = reader.vector8()?;
+        }
+        reader.vector16().map(<[u8]>::to_vec)
+    }
+
+    /// The schemes of a CertificateRequest (RFC 8446 section 4.3.2, RFC 5246 section 7.4.4).
+    fn read_schemes(&self, body: &[u8]) -> Option<Vec<u16>> {
+        let mut reader = Reader::new(body);
+        if !self.tls13 {
+            let _certificate_types = reader.vector8()?;
+            return Reader::new(reader.vector16()?).all(Reader::u16);
+        }
+        let _context = reader.vector8()?;
+        let extensions =
+            Reader::new(reader.vector16()?).all(|extension| Some((extension.u16()?, extension.vector16()?)))?;
+        let (_, schemes) = extensions.into_iter().find(|(kind, _)| *kind == SIGNATURE_ALGORITHMS)?;
+        Reader::new(Reader::new(schemes).vector16()?).all(Reader::u16)
+    }
+}
+
+/// Kind and body of the first message, where all of it is there (RFC 8446 section 4).
+fn message(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let mut reader = Reader::new(bytes);
+    let [kind, high, middle, low] = reader.array()?;
+    let body = reader.take(u32::from_be_bytes([0, high, middle, low]).try_into().ok()?)?;
+    Some((kind, body))
+}
+
+/// Whether a ServerHello chooses TLS 1.3 (RFC 8446 section 4.2.1).
+fn chooses_tls13(body: &[u8]) -> Option<bool> {
+    let mut reader = Reader::new(body);
+    let _version_and_random = reader.take(2 + 32)?;
+    let _session_id = reader.vector8()?;
+    let _suite_and_compression = reader.take(2 + 1)?;
+    let extensions =
+        Reader::new(reader.vector16()?).all(|extension| Some((extension.u16()?, extension.vector16()?)))?;
+    Some(extensions.contains(&(SUPPORTED_VERSIONS, &[3, 4])))
+}
+
+/// RFC names (RFC 8446 section 4, RFC 5246 section 7.4, RFC 6066 section 8, RFC 8879 section 4).
+fn handshake_name(kind: u8) -> String {
+    let name = match kind {
+        0 => "HelloRequest",
+        CLIENT_HELLO => "ClientHello",
+        SERVER_HELLO => "ServerHello",
+        NEW_SESSION_TICKET => "NewSessionTicket",
+        5 => "EndOfEarlyData",
+        8 => "EncryptedExtensions",
+        11 => "Certificate",
+        12 => "ServerKeyExchange",
+        CERTIFICATE_REQUEST => "CertificateRequest",
+        14 => "ServerHelloDone",
+        15 => "CertificateVerify",
+        16 => "ClientKeyExchange",
+        FINISHED => "Finished",
+        22 => "CertificateStatus",
+        24 => "KeyUpdate",
+        25 => "CompressedCertificate",
+        _ => return format!("handshake message {kind}"),
+    };
+    name.to_owned()
+}
+
+/// Handshake types.
+const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+const NEW_SESSION_TICKET: u8 = 4;
+const CERTIFICATE_REQUEST: u8 = 13;
+const FINISHED: u8 = 20;
+
+/// Extension types.
+const SIGNATURE_ALGORITHMS: u16 = 13;
+const SUPPORTED_VERSIONS: u16 = 43;
+
+/// `AlertLevel.fatal`.
+const FATAL: u8 = 2;
+/// A record's header: type, version, length.
+const HEADER: usize = 5;
+/// A handshake message's: type and length.
+const MESSAGE_HEADER: usize = 4;
+/// What is kept of a message that is not whole: rustls refuses one of more than 64 KiB, and a record adds 16 KiB.
+const PARTIAL_MAX: usize = 0x1_0000 + 0x4000 + MESSAGE_HEADER;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+        [&[kind, 3, 3][..], &u16::try_from(content.len()).expect("short").to_be_bytes(), content].concat()
+    }
+
+    fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&[kind, 0][..], &u16::try_from(body.len()).expect("short").to_be_bytes(), body].concat()
+    }
+
+    #[test]
+    fn messages_are_found_however_they_are_cut() {
+        let ticket = handshake(4, &[0, 0, 0, 9, 0, 3, 1, 2, 3]);
+        let stream = [
+            record(22, &[&handshake(13, &[1, 64, 0, 2, 4, 3, 0, 0]), &ticket[..9]].concat()),
+            record(22, &ticket[9..10]),
+            record(22, &ticket[10..]),
+            record(21, &[1, 90]),
+            record(20, &[1]),
+            record(22, b"protected"),
+        ]
+        .concat();
+        for size in 1..stream.len() {
+            let mut transcript = Transcript::new(true);
+            for chunk in stream.chunks(size) {
+                transcript.transport(Direction::Received, chunk);
+            }
+            assert_eq!(transcript.requested_schemes, [0x0403], "in pieces of {size}");
+            assert_eq!(transcript.ticket, Some(vec![1, 2, 3]), "in pieces of {size}");
+            let lines = transcript.take_trace();
+            assert_eq!(lines[..2], ["received CertificateRequest, 8 bytes", "received NewSessionTicket, 9 bytes"]);
+            assert!(lines.len() <= 3, "what is protected is not read: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn finished_of_both_sides_are_kept_apart() {
+        let mut transcript = Transcript::new(false);
+        let seen = |direction, byte| Seen {
+            direction,
+            content_type: ContentType::Handshake,
+            content: handshake(20, &[byte; 12]),
+        };
+        transcript.protected(vec![seen(Direction::Sent, 1), seen(Direction::Received, 2)]);
+        assert_eq!(transcript.finished(), Some(&[1; 12][..]));
+        assert_eq!(transcript.peer_finished(), Some(&[2; 12][..]));
+        assert_eq!(transcript.take_trace(), Vec::<String>::new());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_bounded(bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 19u8..24, message in 0u8..26) {
+            let mut transcript = Transcript::new(true);
+            transcript.transport(Direction::Received, &bytes);
+            transcript.transport(Direction::Sent, &record(kind, &handshake(message, &bytes)));
+            transcript.transport(Direction::Sent, &bytes);
+            prop_assert!(transcript.received.partial.len() <= bytes.len());
+            prop_assert!(transcript.sent.partial.len() <= 2 * bytes.len());
+        }
+    }
+}
