@@ -8,10 +8,12 @@
 //! * [`peers`]: OpenSSL, Node, rustls with ring, and the component itself.
 //! * [`meeting`]: two of them meet, and what they saw must agree.
 //! * [`service`]: many connections in one instance; [`table`]: tests as rows.
+//! * [`conversation`]: one connection, a step at a time, for events and answers; [`peers::command`]: its other end.
 //! * [`memory`]: two connections in one instance, with no TCP between them.
 
 pub mod bindings;
 pub mod certificates;
+pub mod conversation;
 pub mod exchange;
 pub mod host;
 pub mod meeting;

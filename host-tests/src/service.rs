@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::exchange::Application;
 use crate::host::Host;
-use crate::peers::component::{context_options, good, pair_options, report};
+use crate::peers::component::{context_options, good, good_answer, pair_options, report};
 use crate::peers::within;
 use crate::pump::{PairPump, Shared};
 use crate::setup::{Report, Role, Setup};
@@ -76,7 +76,7 @@ impl Drop for Service {
 }
 
 async fn talk<A: Application>(tls: Shared, server: Server, tcp: TcpStream, application: A) -> Result<Report> {
-    let pair = server.accept_pair(&mut *tls.lock().await).await?;
+    let pair = good_answer(server.accept_pair(&mut *tls.lock().await).await?)?;
     let mut pump = PairPump::new(pair, tcp, application);
     let error = pump.run_shared(&tls).await?;
     let seen = pump.application.result();

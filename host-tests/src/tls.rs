@@ -13,7 +13,9 @@ use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream, InputStream, Ou
 use crate::bindings;
 use crate::host::{State, error};
 
-pub use bindings::exports::guest::tls::secure_pair::{Certificate, Cipher, Cleartext, EphemeralKeyInfo, Event};
+pub use bindings::exports::guest::tls::secure_pair::{
+    AlpnOffer, Certificate, Cipher, Cleartext, EphemeralKeyInfo, Event, NewSession, OcspRequest,
+};
 pub use bindings::exports::guest::tls::types::{Direction, Error, ErrorCode, ProtocolVersion};
 
 /// What the contract answers: a value, or a typed error.
@@ -45,6 +47,12 @@ pub struct ContextOptions {
     pub min_version: Option<ProtocolVersion>,
     /// The highest version.
     pub max_version: Option<ProtocolVersion>,
+    /// How long sessions live, in seconds.
+    pub session_timeout: Option<u32>,
+    /// What sessions are bound to.
+    pub session_id_context: Vec<u8>,
+    /// What seals tickets.
+    pub ticket_keys: Option<Vec<u8>>,
 }
 
 /// What a connection is made of; see `secure-pair-options`.
@@ -62,6 +70,28 @@ pub struct PairOptions {
     pub accept_unauthorized: bool,
     /// Whether the server asks by event which context to use.
     pub sni_event: bool,
+    /// Whether the server asks by event which application protocol to speak.
+    pub alpn_event: bool,
+    /// Whether the server's sessions are kept by the test.
+    pub session_events: bool,
+    /// Whether the server asks by event what to staple.
+    pub ocsp_event: bool,
+    /// Whether the server has no tickets.
+    pub no_tickets: bool,
+    /// The session that the client offers.
+    pub session: Option<Vec<u8>>,
+    /// Whether the client tells of each session.
+    pub session_event: bool,
+    /// Whether the client tells of the staple.
+    pub request_ocsp: bool,
+    /// Whether there are lines for a key log file.
+    pub keylog: bool,
+    /// Whether there is a trace.
+    pub trace: bool,
+    /// How long the handshake may take, in milliseconds.
+    pub handshake_timeout: Option<u32>,
+    /// How much may wait to be sent, in bytes.
+    pub buffer_limit: Option<u32>,
 }
 
 /// A `secure-context`.
@@ -117,6 +147,15 @@ impl Tls {
         }
         if let Some(version) = options.max_version {
             setters.call_set_max_version(&mut *store, made, version).await.map_err(error)?;
+        }
+        if let Some(seconds) = options.session_timeout {
+            setters.call_set_session_timeout(&mut *store, made, seconds).await.map_err(error)?;
+        }
+        if !options.session_id_context.is_empty() {
+            setters.call_set_session_id_context(&mut *store, made, &options.session_id_context).await.map_err(error)?;
+        }
+        if let Some(keys) = &options.ticket_keys {
+            setters.call_set_ticket_keys(&mut *store, made, keys).await.map_err(error)?;
         }
         let context = guest.secure_context().call_create(&mut *store, made).await.map_err(error)?;
         Ok(context.map(Context))
@@ -184,6 +223,23 @@ impl Tls {
         setters.call_set_request_cert(&mut *store, made, options.request_cert).await.map_err(error)?;
         setters.call_set_reject_unauthorized(&mut *store, made, !options.accept_unauthorized).await.map_err(error)?;
         setters.call_set_sni_event(&mut *store, made, options.sni_event).await.map_err(error)?;
+        setters.call_set_alpn_event(&mut *store, made, options.alpn_event).await.map_err(error)?;
+        setters.call_set_session_events(&mut *store, made, options.session_events).await.map_err(error)?;
+        setters.call_set_ocsp_event(&mut *store, made, options.ocsp_event).await.map_err(error)?;
+        setters.call_set_tickets(&mut *store, made, !options.no_tickets).await.map_err(error)?;
+        setters.call_set_session_event(&mut *store, made, options.session_event).await.map_err(error)?;
+        setters.call_set_request_ocsp(&mut *store, made, options.request_ocsp).await.map_err(error)?;
+        setters.call_set_keylog(&mut *store, made, options.keylog).await.map_err(error)?;
+        setters.call_set_trace(&mut *store, made, options.trace).await.map_err(error)?;
+        if let Some(session) = &options.session {
+            setters.call_set_session(&mut *store, made, session).await.map_err(error)?;
+        }
+        if let Some(milliseconds) = options.handshake_timeout {
+            setters.call_set_handshake_timeout(&mut *store, made, milliseconds).await.map_err(error)?;
+        }
+        if let Some(bytes) = options.buffer_limit {
+            setters.call_set_buffer_limit(&mut *store, made, bytes).await.map_err(error)?;
+        }
         Ok(made)
     }
 
@@ -258,6 +314,40 @@ calls! { Pair: guest_tls_secure_pair, secure_pair;
     peer_certificates = call_peer_certificates() -> Vec<Certificate>;
     /// `export-keying-material`
     export_keying_material = call_export_keying_material(length: u32, label: &[u8], context: Option<&[u8]>) -> Result<Vec<u8>, Error>;
+    /// `answer-resume-session`
+    answer_resume_session = call_answer_resume_session(data: Option<&[u8]>) -> Result<(), Error>;
+    /// `answer-alpn`
+    answer_alpn = call_answer_alpn(protocol: Option<&[u8]>) -> Result<(), Error>;
+    /// `answer-ocsp-request`
+    answer_ocsp_request = call_answer_ocsp_request(response: Option<&[u8]>) -> Result<(), Error>;
+    /// `answer-new-session`
+    answer_new_session = call_answer_new_session() -> Result<(), Error>;
+    /// `abort`
+    abort = call_abort(why: &str) -> ();
+    /// `handshake-deadline`
+    handshake_deadline = call_handshake_deadline() -> Option<u64>;
+    /// `certificates`
+    certificates = call_certificates() -> Vec<Certificate>;
+    /// `encrypted`
+    encrypted = call_encrypted() -> bool;
+    /// `is-session-reused`
+    is_session_reused = call_is_session_reused() -> bool;
+    /// `session`
+    session = call_session() -> Option<Vec<u8>>;
+    /// `tls-ticket`
+    tls_ticket = call_tls_ticket() -> Option<Vec<u8>>;
+    /// `finished`
+    finished = call_finished() -> Option<Vec<u8>>;
+    /// `peer-finished`
+    peer_finished = call_peer_finished() -> Option<Vec<u8>>;
+    /// `shared-sigalgs`
+    shared_sigalgs = call_shared_sigalgs() -> Vec<String>;
+    /// `set-max-send-fragment`
+    set_max_send_fragment = call_set_max_send_fragment(size: u32) -> bool;
+    /// `update-keys`
+    update_keys = call_update_keys() -> Result<(), Error>;
+    /// `renegotiate`
+    renegotiate = call_renegotiate() -> Result<(), Error>;
     /// `bytes-read`
     bytes_read = call_bytes_read() -> u64;
     /// `bytes-written`
@@ -277,7 +367,16 @@ calls! { Socket: guest_tls_socket, tls_socket;
     subscribe = call_subscribe() -> Vec<Resource<DynPollable>>;
 }
 
-calls! { Server: guest_tls_server, server; }
+calls! { Server: guest_tls_server, server;
+    /// `ticket-keys`
+    ticket_keys = call_ticket_keys() -> Result<Vec<u8>, Error>;
+    /// `set-ticket-keys`
+    set_ticket_keys = call_set_ticket_keys(keys: &[u8]) -> Result<(), Error>;
+    /// `set-max-connections`
+    set_max_connections = call_set_max_connections(max: Option<u32>) -> ();
+    /// `connections`
+    connections = call_connections() -> u32;
+}
 
 impl Pair {
     /// `answer-sni`
@@ -309,15 +408,15 @@ impl Server {
     }
 
     /// `accept`
-    pub async fn accept(self, tls: &mut Tls, (input, output): (impl InputStream, impl OutputStream)) -> Result<Socket> {
+    pub async fn accept(self, tls: &mut Tls, (input, output): (impl InputStream, impl OutputStream)) -> Answer<Socket> {
         let (input, output) = tls.streams(input, output)?;
         let guest = tls.world.guest_tls_server().server();
-        guest.call_accept(&mut tls.store, self.0, input, output).await.map(Socket).map_err(error)
+        guest.call_accept(&mut tls.store, self.0, input, output).await.map(|answer| answer.map(Socket)).map_err(error)
     }
 
     /// `accept-pair`
-    pub async fn accept_pair(self, tls: &mut Tls) -> Result<Pair> {
+    pub async fn accept_pair(self, tls: &mut Tls) -> Answer<Pair> {
         let guest = tls.world.guest_tls_server().server();
-        guest.call_accept_pair(&mut tls.store, self.0).await.map(Pair).map_err(error)
+        guest.call_accept_pair(&mut tls.store, self.0).await.map(|answer| answer.map(Pair)).map_err(error)
     }
 }

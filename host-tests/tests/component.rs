@@ -8,7 +8,7 @@ use host_tests::certificates::{Kind, Request};
 use host_tests::exchange::{Application, Echo, Exchange, Outgoing, hex, payload};
 use host_tests::host::Host;
 use host_tests::memory::{End, Ends, Link};
-use host_tests::peers::component::{context_options, good, pair_options, report};
+use host_tests::peers::component::{context_options, good, good_answer, pair_options, report};
 use host_tests::peers::{Peer, within};
 use host_tests::pump::{PairPump, SocketPump};
 use host_tests::rows;
@@ -381,7 +381,7 @@ async fn one_instance_serves_many_sockets_at_once() -> Result<()> {
     let mut pumps = Vec::new();
     for _ in &clients {
         let (tcp, _) = listener.accept().await?;
-        pumps.push(SocketPump::new(server.accept(&mut tls, tcp::streams(tcp)).await?, Echo::default()));
+        pumps.push(SocketPump::new(good_answer(server.accept(&mut tls, tcp::streams(tcp)).await?)?, Echo::default()));
     }
     // One loop for all, as a component that uses this one would have it.
     within(async {
@@ -497,7 +497,7 @@ async fn socket_server(setup: &Setup, listener: TcpListener) -> Result<Report> {
     let context = good(tls.context(&context_options(setup)).await?)?;
     let server = good(tls.server(context, &pair_options(setup, Role::Server)).await?)?;
     let (tcp, _) = listener.accept().await?;
-    let socket = server.accept(&mut tls, tcp::streams(tcp)).await?;
+    let socket = good_answer(server.accept(&mut tls, tcp::streams(tcp)).await?)?;
     let mut pump = SocketPump::new(socket, Exchange::new(setup.turn, setup.bytes));
     let error = pump.run(&mut tls).await?;
     let pair = socket.pair(&mut tls).await?;
@@ -520,8 +520,4 @@ async fn expect(tcp: &mut TcpStream, words: &[u8]) -> Result<()> {
     within(async { Ok(tcp.read_exact(&mut got).await?) }).await?;
     ensure!(got == words, "{:?}", String::from_utf8_lossy(&got));
     Ok(())
-}
-
-fn good_answer<T>(answer: Result<T, host_tests::tls::Error>) -> Result<T> {
-    answer.map_err(|error| anyhow::anyhow!("{error:?}"))
 }

@@ -43,6 +43,7 @@ pub fn context_options(setup: &Setup) -> ContextOptions {
         groups: (!groups.is_empty()).then(|| groups.join(":")),
         min_version: Some(version(setup.versions.0)),
         max_version: Some(version(setup.versions.1)),
+        ..ContextOptions::default()
     }
 }
 
@@ -54,8 +55,13 @@ pub fn pair_options(setup: &Setup, role: Role) -> PairOptions {
         alpn: setup.alpn.iter().map(|name| name.as_bytes().to_vec()).collect(),
         request_cert: setup.request_cert,
         accept_unauthorized: !setup.reject_unauthorized,
-        sni_event: false,
+        ..PairOptions::default()
     }
+}
+
+/// The answer, or the typed error as a failure of the test.
+pub fn good_answer<T>(answer: Result<T, Error>) -> Result<T> {
+    answer.map_err(|error| anyhow!("{error:?}"))
 }
 
 /// What the component says of a connection that is over, and drops it.

@@ -1,5 +1,6 @@
 //! Those who talk TLS with the component: each can be a server and a client, takes the same [`Setup`] and gives the same [`Report`].
 
+pub mod command;
 pub mod component;
 pub mod node;
 pub mod openssl;
