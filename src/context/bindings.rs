@@ -15,6 +15,7 @@ impl Bindings {
     pub(super) fn new(options: &ContextOptions) -> Self {
         let mut trust = Sha256::new();
         add_all(&mut trust, &options.cas);
+        add_all(&mut trust, options.pfxs.iter().map(|pfx| &pfx.file[..]));
         // Who we say that we are does not belong to a server's sessions: the members of a fleet may have certificates of their own.
         let mut server = trust.clone();
         add(&mut server, &options.session_id_context);
@@ -36,11 +37,13 @@ impl Bindings {
     }
 }
 
-fn add_all(digest: &mut Sha256, files: &[Vec<u8>]) {
-    digest.update((files.len() as u64).to_be_bytes());
+fn add_all(digest: &mut Sha256, files: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+    let mut count = 0_u64;
     for file in files {
-        add(digest, file);
+        add(digest, file.as_ref());
+        count += 1;
     }
+    digest.update(count.to_be_bytes());
 }
 
 fn add(digest: &mut Sha256, bytes: &[u8]) {

@@ -7,9 +7,12 @@ use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, Error as TlsError, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use zeroize::Zeroizing;
+use webpki::EndEntityCert;
 
-use super::pem;
+use super::pkcs12::{self, Pfx};
+use super::secret::SecretFile;
+use super::sigalgs::Restricted;
+use super::{keys, pem};
 use crate::error::{Error, ErrorCode};
 
 /// All certificates of a context, each with its chain and its key. Chooses the one that suits the peer.
@@ -17,22 +20,51 @@ use crate::error::{Error, ErrorCode};
 pub(crate) struct Identities(Vec<Arc<CertifiedKey>>);
 
 impl Identities {
-    /// Reads certificates and keys, and puts together what belongs together. `certs` and `keys` are files in PEM or DER.
+    /// Reads certificates and keys, and puts together what belongs together. `certs` and `key_files` are files in PEM or DER,
+    /// `pfxs` are PKCS#12.
+    ///
+    /// Gives also the certificates of authorities that the PKCS#12 files hold.
     pub(super) fn new(
         certs: &[Vec<u8>],
-        keys: &[Zeroizing<Vec<u8>>],
+        key_files: &[SecretFile],
+        pfxs: &[SecretFile],
         provider: &'static dyn KeyProvider,
-    ) -> Result<Self, Vec<Error>> {
+    ) -> Result<(Self, Vec<CertificateDer<'static>>), Vec<Error>> {
         let mut errors = Vec::new();
-        let chains: Vec<_> = read_all(certs, pem::certificates, &mut errors);
-        let keys: Vec<_> = read_all(keys, pem::private_keys, &mut errors).into_iter().flatten().collect();
+        let chains: Vec<_> = read_all(certs, |file| pem::certificates(file).map_err(|error| vec![error]), &mut errors);
+        let keys: Vec<_> = read_all(key_files, keys::private_keys, &mut errors).into_iter().flatten().collect();
+        let pfxs: Vec<_> = read_all(pfxs, |file| pkcs12::read(file).map_err(|error| vec![error]), &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
-        match pair_up(chains, keys, provider) {
-            (identities, errors) if errors.is_empty() => Ok(Self(identities)),
-            (_, errors) => Err(errors),
+
+        let mut identities = match pair_up(chains, keys, provider) {
+            (identities, wrong) if wrong.is_empty() => identities,
+            (_, wrong) => return Err(wrong),
+        };
+        let mut authorities = Vec::new();
+        for Pfx { keys, certificates } in pfxs {
+            match chains_of(certificates, &keys, provider) {
+                Ok((chains, more)) => {
+                    let (more_identities, wrong) = pair_up(chains, keys, provider);
+                    identities.extend(more_identities);
+                    authorities.extend(more);
+                    errors.extend(wrong);
+                }
+                Err(wrong) => errors.extend(wrong),
+            }
         }
+        if errors.is_empty() { Ok((Self(identities), authorities)) } else { Err(errors) }
+    }
+
+    /// The same, which only sign by these schemes, and prefer them in this order (row O7).
+    pub(super) fn restricted_to(self, schemes: Vec<SignatureScheme>) -> Self {
+        let schemes: Arc<[_]> = schemes.into();
+        let restricted = |identity: &Arc<CertifiedKey>| {
+            let key = Restricted { key: identity.key.clone(), schemes: schemes.clone() };
+            Arc::new(CertifiedKey::new(identity.cert.clone(), Arc::new(key)))
+        };
+        Self(self.0.iter().map(restricted).collect())
     }
 
     /// Whether there is none.
@@ -66,22 +98,76 @@ impl Identities {
 }
 
 /// Reads each file by `read`, and notes what is wrong with it under the number of the file.
-fn read_all<T>(files: &[impl AsRef<[u8]>], read: fn(&[u8]) -> Result<T, Error>, errors: &mut Vec<Error>) -> Vec<T> {
+fn read_all<F, T>(files: &[F], read: fn(&F) -> Result<T, Vec<Error>>, errors: &mut Vec<Error>) -> Vec<T> {
     let count = files.len();
     files
         .iter()
         .zip(1..)
-        .filter_map(|(file, number)| match read(file.as_ref()) {
+        .filter_map(|(file, number)| match read(file) {
             Ok(value) => Some(value),
-            Err(mut error) => {
-                if count > 1 {
-                    error.message = format!("File {number} of {count}: {}", error.message);
-                }
-                errors.push(error);
+            Err(wrong) => {
+                errors.extend(wrong.into_iter().map(|mut error| {
+                    if count > 1 {
+                        error.message = format!("File {number} of {count}: {}", error.message);
+                    }
+                    error
+                }));
                 None
             }
         })
         .collect()
+}
+
+/// Sorts the certificates of a PKCS#12 file: a chain for each that has one of the keys, and the authorities, which sign
+/// themselves. Those that lead nowhere are left out.
+fn chains_of(
+    certificates: Vec<CertificateDer<'static>>,
+    keys: &[PrivateKeyDer<'static>],
+    provider: &'static dyn KeyProvider,
+) -> Result<(Vec<Vec<CertificateDer<'static>>>, Vec<CertificateDer<'static>>), Vec<Error>> {
+    let names: Vec<_> = certificates
+        .iter()
+        .zip(1..)
+        .map(|(certificate, number)| {
+            let certificate = EndEntityCert::try_from(certificate).map_err(|cause| {
+                Error::new(
+                    ErrorCode::ErrTlsInvalidCertificate,
+                    format!("Certificate {number} of the PKCS#12 file is not a readable X.509 certificate: {cause}."),
+                )
+            })?;
+            Ok((certificate.subject().to_vec(), certificate.issuer().to_vec()))
+        })
+        .collect::<Vec<Result<_, Error>>>();
+    let errors: Vec<_> = names.iter().filter_map(|name| name.clone().err()).collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let names: Vec<_> = names.into_iter().flatten().collect();
+
+    // What is wrong with a key is told when it is put together with its chain.
+    let signers: Vec<_> = keys.iter().filter_map(|key| provider.load_private_key(key.clone_key()).ok()).collect();
+    let is_leaf = |certificate: &CertificateDer<'static>| {
+        let of =
+            |signer: &Arc<_>| CertifiedKey::new(vec![certificate.clone()], Arc::clone(signer)).keys_match().is_ok();
+        signers.iter().any(of)
+    };
+    let (leaves, others): (Vec<_>, Vec<_>) = (0..certificates.len()).partition(|at| is_leaf(&certificates[*at]));
+    let signs_itself = |at: &usize| names[*at].0 == names[*at].1;
+    let (authorities, intermediates): (Vec<_>, Vec<_>) = others.into_iter().partition(signs_itself);
+    let chain = |leaf: usize| {
+        let (mut chain, mut left) = (vec![leaf], intermediates.clone());
+        let issuer_of = |at: usize, left: &[usize]| left.iter().position(|above| names[*above].0 == names[at].1);
+        while let Some(above) = chain.last().and_then(|at| issuer_of(*at, &left)) {
+            chain.push(left.remove(above));
+        }
+        chain.into_iter().map(|at| certificates[at].clone()).collect()
+    };
+    let chains = match leaves.is_empty() {
+        // Whichever: none has the key, which is told with its number.
+        true => vec![certificates.clone()],
+        false => leaves.into_iter().map(chain).collect(),
+    };
+    Ok((chains, authorities.into_iter().map(|at| certificates[at].clone()).collect()))
 }
 
 /// Gives each chain the key that its leaf was made for.

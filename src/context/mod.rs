@@ -1,50 +1,75 @@
 //! Options → configuration: what a secure context is made of, and the context (row M2).
 
 mod bindings;
+mod ciphers;
+mod compression;
+mod dhparam;
 mod identity;
+mod keys;
 pub mod names;
+mod pbe;
 mod pem;
+mod pkcs12;
 mod policy;
+mod protocol;
 mod roots;
+mod secret;
+mod sessions;
+mod sigalgs;
 
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::compress::{CertCompressor, CertDecompressor};
 use rustls::crypto::CryptoProvider;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{ProtocolVersion, SupportedProtocolVersion};
-use zeroize::Zeroizing;
 
 use crate::engine::ServerSessions;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use bindings::Bindings;
+pub use compression::CertificateCompression;
 pub(crate) use identity::Identities;
 use policy::Policy;
 pub(crate) use roots::Roots;
+pub use secret::{Secret, SecretFile};
+use sessions::Sessions;
 
 /// What a context is made of. All of it may be left out.
 #[derive(Clone, Debug, Default)]
 pub struct ContextOptions {
     /// Files with certificate chains, leaf first, in PEM or DER (row O2).
     pub certs: Vec<Vec<u8>>,
-    /// Files with private keys, in PEM or DER (row O1).
-    pub keys: Vec<Zeroizing<Vec<u8>>>,
+    /// Files with private keys, in PEM or DER, plain or encrypted (row O1).
+    pub keys: Vec<SecretFile>,
+    /// PKCS#12 files (row O3). They exclude `certs`, `keys` and `cas`.
+    pub pfxs: Vec<SecretFile>,
     /// Files with trust anchors, in PEM or DER; they replace Mozilla's roots (row O4).
     pub cas: Vec<Vec<u8>>,
-    /// Cipher suites in order of preference (row O6). Default: all, ChaCha20-Poly1305 first.
+    /// Cipher suites in OpenSSL's cipher-list language (row O6). Default: all, ChaCha20-Poly1305 first.
     pub ciphers: Option<String>,
+    /// Signature schemes that are accepted and used, in order of preference (row O7). Default: all.
+    pub sigalgs: Option<String>,
     /// Groups in order of preference (row O8). Default: all, X25519MLKEM768 first.
     pub groups: Option<String>,
+    /// Parameters of finite-field Diffie-Hellman, in PEM or DER: checked and not used (row O9).
+    pub dhparam: Option<Vec<u8>>,
+    /// OpenSSL's name of a method, which excludes `min_version` and `max_version` (row O10).
+    pub secure_protocol: Option<String>,
     /// The lowest version (row O10). Default: TLS 1.2.
     pub min_version: Option<Version>,
     /// The highest version (row O10). Default: TLS 1.3.
     pub max_version: Option<Version>,
-    /// How long a session lives, in seconds (row O18). Default: 300.
+    /// Whether the server's order of suites wins over the client's (row O11). Default: true.
+    pub honor_cipher_order: Option<bool>,
+    /// How long a session may be resumed, in seconds, 1 to 604800 (row O18). Default: 300.
     pub session_timeout: Option<u32>,
-    /// What sessions are bound to (row O18). Default: nothing.
+    /// Sessions of a context with another one are not resumed; at most 32 bytes (row O18). Default: empty.
     pub session_id_context: Vec<u8>,
-    /// What seals tickets, shared by a fleet (row O19). Default: random, and renewed.
-    pub ticket_keys: Option<Zeroizing<[u8; 48]>>,
+    /// The keys of session tickets, exactly 48 bytes, shared by the servers of a fleet (row O19). Default: random.
+    pub ticket_keys: Option<Secret>,
+    /// How certificates may be compressed, in order of preference (row O26). Default: not at all.
+    pub certificate_compression: Vec<CertificateCompression>,
     /// Where the time comes from. Default: the system's clock.
     pub time: Option<Arc<dyn TimeProvider>>,
 }
@@ -65,39 +90,74 @@ pub struct Context {
     roots: Arc<Roots>,
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
+    honor_cipher_order: bool,
+    sessions: Sessions,
+    certificate_compression: Vec<CertificateCompression>,
+    warnings: Vec<String>,
     time: Arc<dyn TimeProvider>,
-    session_timeout: u32,
     bindings: Bindings,
-    sessions: Arc<ServerSessions>,
+    server_sessions: Arc<ServerSessions>,
 }
 
 impl Context {
     /// Makes a context, or says all that is wrong with the options.
     pub fn new(options: &ContextOptions) -> Result<Self, Vec<Error>> {
-        let policy = Policy::new(
-            options.ciphers.as_deref(),
-            options.groups.as_deref(),
-            options.min_version,
-            options.max_version,
-        );
+        let policy = Policy::new(options);
         let roots = Roots::new(&options.cas);
-        let identities =
-            Identities::new(&options.certs, &options.keys, crate::provider::crypto_provider().key_provider);
-        match (policy, roots, identities) {
-            (Ok(policy), Ok(roots), Ok(identities)) => Ok(Self {
-                identities: Arc::new(identities),
-                roots: Arc::new(roots),
+        let key_provider = crate::provider::crypto_provider().key_provider;
+        let identities = Identities::new(&options.certs, &options.keys, &options.pfxs, key_provider);
+        let excluded = pfx_excludes(options);
+        let dhparam = options.dhparam.as_deref().map(dhparam::check).transpose();
+        let sessions =
+            Sessions::new(options.session_timeout, &options.session_id_context, options.ticket_keys.as_ref());
+        match (policy, roots, identities, excluded, dhparam, sessions) {
+            (Ok(policy), Ok(roots), Ok((identities, authorities)), Ok(()), Ok(dhparam), Ok(sessions)) => Ok(Self {
+                identities: Arc::new(match policy.schemes {
+                    Some(schemes) => identities.restricted_to(schemes),
+                    None => identities,
+                }),
+                roots: Arc::new(roots.with(&authorities)?),
                 provider: Arc::new(policy.provider),
                 versions: policy.versions,
+                honor_cipher_order: options.honor_cipher_order.unwrap_or(true),
+                server_sessions: Arc::new(ServerSessions::new(sessions.ticket_keys.as_deref())),
+                sessions,
+                certificate_compression: options.certificate_compression.clone(),
+                warnings: dhparam.map(|()| dhparam::NOT_USED.to_owned()).into_iter().collect(),
                 time: options.time.clone().unwrap_or_else(|| Arc::new(DefaultTimeProvider)),
-                session_timeout: options.session_timeout.unwrap_or(300),
                 bindings: Bindings::new(options),
-                sessions: Arc::new(ServerSessions::new(options.ticket_keys.as_deref())),
             }),
-            (policy, roots, identities) => {
-                Err([policy.err(), roots.err(), identities.err()].into_iter().flatten().flatten().collect())
+            (policy, roots, identities, excluded, dhparam, sessions) => {
+                let several = [policy.err(), roots.err(), identities.err(), sessions.err()];
+                let single = [excluded.err(), dhparam.err()];
+                Err(several.into_iter().flatten().flatten().chain(single.into_iter().flatten()).collect())
             }
         }
+    }
+
+    /// What the user should know of options that are good, and have no effect: sentences in English (row O9).
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Whether the server's order of suites wins over the client's (row O11).
+    pub fn honor_cipher_order(&self) -> bool {
+        self.honor_cipher_order
+    }
+
+    /// How long a session may be resumed, in seconds (row O18).
+    pub fn session_timeout(&self) -> u32 {
+        self.sessions.timeout
+    }
+
+    /// What compresses our certificates, in order of preference: for `cert_compressors` of rustls (row O26).
+    pub fn cert_compressors(&self) -> Vec<&'static dyn CertCompressor> {
+        compression::compressors(&self.certificate_compression)
+    }
+
+    /// What decompresses the peer's certificates, in order of preference: for `cert_decompressors` of rustls (row O26).
+    pub fn cert_decompressors(&self) -> Vec<&'static dyn CertDecompressor> {
+        compression::decompressors(&self.certificate_compression)
     }
 
     pub(crate) fn identities(&self) -> &Arc<Identities> {
@@ -116,18 +176,9 @@ impl Context {
         &self.versions
     }
 
-    /// How long a session lives, in seconds (row O18).
-    pub(crate) fn session_timeout(&self) -> u32 {
-        self.session_timeout
-    }
-
-    pub(crate) fn honor_cipher_order(&self) -> bool {
-        true
-    }
-
     /// The sessions of servers with this context.
     pub(crate) fn sessions(&self) -> &Arc<ServerSessions> {
-        &self.sessions
+        &self.server_sessions
     }
 
     /// What a server's sessions are bound to.
@@ -151,6 +202,11 @@ impl Context {
 }
 
 impl Version {
+    /// The lowest that is spoken, also where nothing else was asked for (row M9).
+    pub const MIN: Self = Self::Tls12;
+    /// The highest that is spoken, also where nothing else was asked for (row M9).
+    pub const MAX: Self = Self::Tls13;
+
     pub(crate) fn from_rustls(version: ProtocolVersion) -> Option<Self> {
         match version {
             ProtocolVersion::TLSv1_2 => Some(Self::Tls12),
@@ -176,12 +232,24 @@ impl fmt::Display for Version {
     }
 }
 
+/// A PKCS#12 file holds keys, certificates and authorities, and is to be the only one to do so (row O3).
+fn pfx_excludes(options: &ContextOptions) -> Result<(), Error> {
+    let others = [("key", options.keys.len()), ("cert", options.certs.len()), ("ca", options.cas.len())];
+    let given: Vec<_> = others.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name).collect();
+    match options.pfxs.is_empty() || given.is_empty() {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorCode::ErrInvalidArgValue,
+            format!("A pfx was given together with {}: it holds all of these, so give it alone.", given.join(" and ")),
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::error::ErrorCode;
 
     const CERT: &[u8] = include_bytes!("../engine/tests/fixtures/server.pem");
     const KEY: &[u8] = include_bytes!("../engine/tests/fixtures/server.key.pem");
@@ -216,7 +284,7 @@ mod tests {
             ("a key without a certificate", &[], &[KEY], &[], &[(ErrOsslX509KeyValuesMismatch, "Private key 1")]),
             ("a key in place of a certificate", &[KEY], &[], &[], &[(ErrTlsInvalidCertificate, "found PRIVATE KEY")]),
             ("a certificate in place of a key", &[], &[CERT], &[], &[(ErrTlsInvalidKey, "found CERTIFICATE")]),
-            ("an encrypted key", &[], &[ENCRYPTED], &[], &[(ErrTlsInvalidKey, "not encrypted")]),
+            ("an encrypted key", &[], &[ENCRYPTED], &[], &[(ErrMissingPassphrase, "no passphrase was given")]),
             ("no certificate", &[b"hello"], &[], &[], &[(ErrTlsInvalidCertificate, "neither PEM nor")]),
             ("no key", &[], &[b"hello"], &[], &[(ErrTlsInvalidKey, "neither PEM nor")]),
             ("PEM that does not end", &[b"-----BEGIN CERTIFICATE-----\nAAAA\n"], &[], &[], &[(ErrTlsInvalidCertificate, "no -----END line")]),

@@ -64,7 +64,15 @@ pub fn ciphers() -> Vec<String> {
     names
 }
 
-/// All suites; OpenSSL gives those of TLS 1.3 IANA's name.
+/// What a context speaks where nothing else was asked for, as a cipher list (row M9).
+pub fn default_ciphers() -> String {
+    SUITES.iter().map(|names| names.openssl).collect::<Vec<_>>().join(":")
+}
+
+/// The word for the default list of groups, which is all of them (row M9).
+pub const DEFAULT_GROUPS: &str = "auto";
+
+/// All suites, in our order of preference; OpenSSL gives those of TLS 1.3 IANA's name.
 const SUITES: &[SuiteNames] = &[
     SuiteNames {
         suite: CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,

@@ -1,16 +1,16 @@
 //! Files with certificates and keys: PEM, which has labels and may hold several, or DER, which is one.
 
+use base64ct::{Base64, Encoding};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode};
 
 /// The certificates of a file in PEM, in its order, or the one of a file in DER. At least one; each is well-formed X.509.
 pub(super) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let certificates = match looks_like_pem(file) {
-        true => CertificateDer::pem_slice_iter(file)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|cause| invalid(CERTIFICATE, &cause))?,
+        true => CertificateDer::pem_slice_iter(file).collect::<Result<Vec<_>, _>>().map_err(|cause| invalid(&cause))?,
         false => vec![CertificateDer::from(file.to_vec())],
     };
     if certificates.is_empty() {
@@ -33,37 +33,65 @@ pub(super) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     Ok(certificates)
 }
 
-/// The private keys of a file in PEM, in its order, or the one of a file in DER. At least one.
-pub(super) fn private_keys(file: &[u8]) -> Result<Vec<PrivateKeyDer<'static>>, Error> {
-    let keys = match looks_like_pem(file) {
-        true => {
-            PrivateKeyDer::pem_slice_iter(file).collect::<Result<Vec<_>, _>>().map_err(|cause| invalid(KEY, &cause))?
-        }
-        false => vec![PrivateKeyDer::try_from(file.to_vec()).map_err(|_| {
-            Error::new(
-                ErrorCode::ErrTlsInvalidKey,
-                "The file is neither PEM nor a private key in DER: expected PKCS#8, PKCS#1 or SEC1.",
-            )
-        })?],
-    };
-    match keys.is_empty() {
-        true => Err(Error::new(
-            ErrorCode::ErrTlsInvalidKey,
-            format!(
-                "The file has no private key that is readable: expected -----BEGIN PRIVATE KEY-----, RSA PRIVATE KEY or EC PRIVATE KEY, not encrypted, found {}.",
-                labels(file)
-            ),
-        )),
-        false => Ok(keys),
+/// A section of a PEM file (RFC 7468), with the headers of older ones (RFC 1421 section 4.4).
+pub(super) struct Section<'a> {
+    /// What stands after `BEGIN`.
+    pub(super) label: &'a str,
+    /// What stands before the base64: name and value.
+    headers: Vec<(&'a str, &'a str)>,
+    /// What the base64 says.
+    pub(super) data: Zeroizing<Vec<u8>>,
+}
+
+impl<'a> Section<'a> {
+    /// The value of a header.
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(have, _)| *have == name).map(|(_, value)| *value)
     }
 }
 
-fn looks_like_pem(file: &[u8]) -> bool {
+/// The sections of a file that have one of these labels, in its order; or what is wrong with the file.
+///
+/// rustls' parser, which reads the certificates, knows no headers.
+pub(super) fn sections<'a>(file: &'a [u8], labels: &[&str]) -> Result<Vec<Section<'a>>, &'static str> {
+    let mut sections = Vec::new();
+    let mut lines = file.split(|byte| *byte == b'\n').map(|line| str::from_utf8(line).unwrap_or_default().trim());
+    while let Some(line) = lines.next() {
+        let Some(label) = line.strip_prefix("-----BEGIN ") else { continue };
+        let label = label.strip_suffix("-----").ok_or(BAD_START)?;
+        let (mut headers, mut base64) = (Vec::new(), Zeroizing::new(Vec::with_capacity(file.len())));
+        loop {
+            let line = lines.next().ok_or(NO_END)?;
+            if let Some(end) = line.strip_prefix("-----END ") {
+                match end.strip_suffix("-----") == Some(label) {
+                    true => break,
+                    false => return Err("a section ends with the -----END line of another"),
+                }
+            } else if line.starts_with("-----BEGIN ") {
+                return Err(NO_END);
+            } else if let Some((name, value)) = line.split_once(':') {
+                headers.push((name, value.trim()));
+            } else {
+                base64.extend_from_slice(line.as_bytes());
+            }
+        }
+        if labels.contains(&label) {
+            let mut data = Zeroizing::new(vec![0; base64.len() / 4 * 3]);
+            let length = Base64::decode(&*base64, &mut data).map_err(|_| NOT_BASE64)?.len();
+            data.truncate(length);
+            sections.push(Section { label, headers, data });
+        }
+    }
+    Ok(sections)
+}
+
+/// Whether it has the start of a PEM section.
+pub(super) fn looks_like_pem(file: &[u8]) -> bool {
     file.windows(PEM_START.len()).any(|window| window == PEM_START)
 }
 
 /// The labels of the sections of a file, for an error's text.
-fn labels(file: &[u8]) -> String {
+pub(super) fn labels(file: &[u8]) -> String {
     let text = String::from_utf8_lossy(file);
     let labels: Vec<_> = text
         .lines()
@@ -76,18 +104,22 @@ fn labels(file: &[u8]) -> String {
     }
 }
 
-fn invalid(what: (&str, ErrorCode), cause: &pem::Error) -> Error {
+fn invalid(cause: &pem::Error) -> Error {
     let cause = match cause {
-        pem::Error::MissingSectionEnd { .. } => "a section has no -----END line".to_owned(),
-        pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line is not well-formed".to_owned(),
-        pem::Error::Base64Decode(_) => "the text between the lines is not base64".to_owned(),
+        pem::Error::MissingSectionEnd { .. } => NO_END.to_owned(),
+        pem::Error::IllegalSectionStart { .. } => BAD_START.to_owned(),
+        pem::Error::Base64Decode(_) => NOT_BASE64.to_owned(),
         other => other.to_string(),
     };
-    Error::new(what.1, format!("The file with the {} is not readable PEM: {cause}.", what.0))
+    Error::new(
+        ErrorCode::ErrTlsInvalidCertificate,
+        format!("The file with the certificate is not readable PEM: {cause}."),
+    )
 }
 
-const CERTIFICATE: (&str, ErrorCode) = ("certificate", ErrorCode::ErrTlsInvalidCertificate);
-const KEY: (&str, ErrorCode) = ("private key", ErrorCode::ErrTlsInvalidKey);
+const NO_END: &str = "a section has no -----END line";
+const BAD_START: &str = "a -----BEGIN line is not well-formed";
+const NOT_BASE64: &str = "the text between the lines is not base64";
 const PEM_START: &[u8] = b"-----BEGIN ";
 /// More labels than these would not help the reader.
 const LABELS_SHOWN: usize = 4;

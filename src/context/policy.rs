@@ -1,68 +1,63 @@
-//! What is spoken: versions, cipher suites and groups of a context (rows O6, O8, O10).
+//! What is spoken: versions, cipher suites, groups and signature schemes of a context (rows O6, O7, O8, O10).
 
 use rustls::crypto::CryptoProvider;
-use rustls::{CipherSuite, NamedGroup, SupportedProtocolVersion};
+use rustls::{NamedGroup, SignatureScheme, SupportedProtocolVersion};
 
-use super::Version;
-use super::names::{group_by_name, suite_by_name};
+use super::ciphers::{self, CipherList};
+use super::names::{DEFAULT_GROUPS, group_by_name};
+use super::{ContextOptions, Version, protocol, sigalgs};
 use crate::error::{Error, ErrorCode};
 use crate::provider;
 
-/// What a context speaks: the provider with only the suites and groups that it allows, and the versions that are left.
+/// What a context speaks: the provider with only the suites, groups and signature schemes that it allows, and the versions that
+/// are left.
 #[derive(Debug)]
 pub(super) struct Policy {
     pub(super) provider: CryptoProvider,
     pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    /// What we sign with, in this order. None: as the keys have it.
+    pub(super) schemes: Option<Vec<SignatureScheme>>,
 }
 
 impl Policy {
     /// The policy of these options, or all that is wrong with them.
-    pub(super) fn new(
-        ciphers: Option<&str>,
-        groups: Option<&str>,
-        min: Option<Version>,
-        max: Option<Version>,
-    ) -> Result<Self, Vec<Error>> {
-        let mut errors = Vec::new();
+    pub(super) fn new(options: &ContextOptions) -> Result<Self, Vec<Error>> {
+        let ciphers = options.ciphers.as_deref().map(ciphers::parse).transpose();
+        let schemes = options.sigalgs.as_deref().map(sigalgs::parse).transpose();
+        let groups = options.groups.as_deref().filter(|list| *list != DEFAULT_GROUPS).map(parse_groups).transpose();
+        let versions = protocol::versions(options.secure_protocol.as_deref(), options.min_version, options.max_version);
+        let (ciphers, schemes, groups, range) = match (ciphers, schemes, groups, versions) {
+            (Ok(ciphers), Ok(schemes), Ok(groups), Ok(range)) => (ciphers, schemes, groups, range),
+            (ciphers, schemes, groups, versions) => {
+                let lists = [ciphers.err(), schemes.err(), groups.err()].into_iter().flatten().flatten();
+                return Err(lists.chain(versions.err()).collect());
+            }
+        };
+
+        let suite_b = ciphers.as_ref().and_then(|list| list.suite_b);
+        let (schemes, groups) = match suite_b {
+            Some(profile) => (Some(profile.schemes.to_vec()), Some(profile.groups.to_vec())),
+            None => (schemes, groups),
+        };
         let mut provider = provider::crypto_provider();
-        if let Some(list) = ciphers {
-            match parse_ciphers(list) {
-                Ok(wanted) => {
-                    provider.cipher_suites = wanted
-                        .iter()
-                        .filter_map(|suite| provider.cipher_suites.iter().find(|have| have.suite() == *suite))
-                        .copied()
-                        .collect();
-                }
-                Err(error) => errors.push(error),
-            }
+        if let Some(CipherList { tls13, tls12, .. }) = ciphers {
+            let all = provider.cipher_suites;
+            let of = |suite| all.iter().find(|have| have.suite() == suite).copied();
+            provider.cipher_suites = tls13.into_iter().chain(tls12).filter_map(of).collect();
         }
-        if let Some(list) = groups.filter(|list| *list != AUTO) {
-            match parse_groups(list) {
-                Ok(wanted) => {
-                    provider.kx_groups = wanted
-                        .iter()
-                        .filter_map(|group| provider.kx_groups.iter().find(|have| have.name() == *group))
-                        .copied()
-                        .collect();
-                }
-                Err(error) => errors.push(error),
-            }
+        if let Some(groups) = groups {
+            let all = provider.kx_groups;
+            let of = |group| all.iter().find(|have| have.name() == group).copied();
+            provider.kx_groups = groups.into_iter().filter_map(of).collect();
         }
-        let (min, max) = (min.unwrap_or(Version::Tls12), max.unwrap_or(Version::Tls13));
-        if min > max {
-            errors.push(Error::new(
-                ErrorCode::ErrTlsInvalidProtocolVersion,
-                format!("The range of versions is empty: the lowest is {min}, the highest {max}."),
-            ));
-        }
-        if !errors.is_empty() {
-            return Err(errors);
+        if let Some(schemes) = &schemes {
+            provider.signature_verification_algorithms =
+                sigalgs::restrict(provider.signature_verification_algorithms, schemes);
         }
 
         let versions: Vec<_> = [Version::Tls13, Version::Tls12]
             .into_iter()
-            .filter(|version| (min..=max).contains(version))
+            .filter(|version| range.contains(version))
             .map(Version::to_rustls)
             .filter(|version| provider.cipher_suites.iter().any(|suite| suite.version().version == version.version))
             .collect();
@@ -70,100 +65,96 @@ impl Policy {
             return Err(vec![Error::new(
                 ErrorCode::ErrSslNoCipherMatch,
                 format!(
-                    "The cipher list {:?} has no cipher suite of a version from {min} to {max}.",
-                    ciphers.unwrap_or_default()
+                    "The cipher list {:?} has no cipher suite of a version from {} to {}.",
+                    options.ciphers.as_deref().unwrap_or_default(),
+                    range.start(),
+                    range.end(),
                 ),
             )]);
         }
-        Ok(Self { provider, versions })
+        Ok(Self { provider, versions, schemes })
     }
 }
 
-fn parse_ciphers(list: &str) -> Result<Vec<CipherSuite>, Error> {
-    let mut suites = Vec::new();
-    for name in list.split([':', ',', ' ']).filter(|name| !name.is_empty()) {
-        let suite = suite_by_name(name).ok_or_else(|| {
-            Error::new(
-                ErrorCode::ErrSslNoCipherMatch,
-                format!("The cipher list has {name:?}, which is not the name of a cipher suite that is supported; `ciphers` gives those that are."),
-            )
-        })?;
-        if !suites.contains(&suite) {
-            suites.push(suite);
-        }
-    }
-    match suites.is_empty() {
-        true => {
-            Err(Error::new(ErrorCode::ErrSslNoCipherMatch, "The cipher list is empty; leave it out for the default."))
-        }
-        false => Ok(suites),
-    }
-}
-
-fn parse_groups(list: &str) -> Result<Vec<NamedGroup>, Error> {
-    let mut groups = Vec::new();
-    for name in list.split(':').filter(|name| !name.is_empty()) {
-        let group = group_by_name(name).ok_or_else(|| {
-            Error::new(
+/// Reads a list of groups with `:` between, or `/` as OpenSSL 3.5 has it. A `?` before a name passes over what is not known, and a
+/// `*` asks for a key share, of which rustls decides.
+fn parse_groups(list: &str) -> Result<Vec<NamedGroup>, Vec<Error>> {
+    let (mut groups, mut errors) = (Vec::new(), Vec::new());
+    for item in list.split([':', '/']).map(str::trim).filter(|item| !item.is_empty()) {
+        let name = item.trim_start_matches(['?', '*']);
+        let may_be_unknown = item[..item.len() - name.len()].contains('?');
+        match group_by_name(name) {
+            Some(group) if groups.contains(&group) => {}
+            Some(group) => groups.push(group),
+            None if may_be_unknown => {}
+            None => errors.push(Error::new(
                 ErrorCode::ErrInvalidArgValue,
                 format!("The list of groups has {name:?}; expected X25519MLKEM768, X25519, P-256, P-384 or P-521, with `:` between, or auto."),
-            )
-        })?;
-        if !groups.contains(&group) {
-            groups.push(group);
+            )),
         }
     }
-    match groups.is_empty() {
-        true => Err(Error::new(
+    match (groups.is_empty(), errors.is_empty()) {
+        (_, false) => Err(errors),
+        (true, true) => Err(vec![Error::new(
             ErrorCode::ErrInvalidArgValue,
             "The list of groups is empty; leave it out, or give auto, for the default.",
-        )),
-        false => Ok(groups),
+        )]),
+        (false, true) => Ok(groups),
     }
 }
-
-/// The word for the default list of groups.
-const AUTO: &str = "auto";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    type Row = (
-        &'static str,
-        Option<&'static str>,
-        Option<&'static str>,
-        Option<Version>,
-        Option<Version>,
-        Result<(usize, usize, usize), &'static [ErrorCode]>,
-    );
+    /// Suites, groups, versions and signature schemes that are left.
+    type Left = (usize, usize, usize, usize);
 
     #[test]
-    fn options_give_suites_groups_and_versions_or_errors() {
+    fn options_give_what_is_spoken_or_errors() {
         use ErrorCode::*;
         use Version::*;
+        type Row = (&'static str, fn(&mut ContextOptions), Result<Left, &'static [ErrorCode]>);
         #[rustfmt::skip]
-        let rows: &[Row] = &[
-            ("the default is all", None, None, None, None, Ok((9, 5, 2))),
-            ("auto is the default", None, Some("auto"), None, None, Ok((9, 5, 2))),
-            ("one suite of 1.3 leaves only 1.3", Some("TLS_AES_128_GCM_SHA256"), None, None, None, Ok((1, 5, 1))),
-            ("separators are colon, comma and space", Some("TLS_AES_128_GCM_SHA256,ECDHE-RSA-AES128-GCM-SHA256 :ecdhe-ecdsa-aes128-gcm-sha256"), None, None, None, Ok((3, 5, 2))),
-            ("IANA's names are names", Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), None, None, None, Ok((1, 5, 1))),
-            ("a name twice counts once", Some("TLS_AES_128_GCM_SHA256:TLS_AES_128_GCM_SHA256"), None, None, None, Ok((1, 5, 1))),
-            ("groups by any of their names", None, Some("P-256:secp384r1:x25519"), None, None, Ok((9, 3, 2))),
-            ("only TLS 1.2", None, None, None, Some(Tls12), Ok((9, 5, 1))),
-            ("only TLS 1.3", None, None, Some(Tls13), None, Ok((9, 5, 1))),
-            ("an unknown suite", Some("AES128-SHA"), None, None, None, Err(&[ErrSslNoCipherMatch])),
-            ("an empty list", Some(""), None, None, None, Err(&[ErrSslNoCipherMatch])),
-            ("a suite outside the range of versions", Some("TLS_AES_128_GCM_SHA256"), None, None, Some(Tls12), Err(&[ErrSslNoCipherMatch])),
-            ("an unknown group", None, Some("sect571r1"), None, None, Err(&[ErrInvalidArgValue])),
-            ("an empty range", None, None, Some(Tls13), Some(Tls12), Err(&[ErrTlsInvalidProtocolVersion])),
-            ("all that is wrong is said", Some("x"), Some("y"), Some(Tls13), Some(Tls12), Err(&[ErrSslNoCipherMatch, ErrInvalidArgValue, ErrTlsInvalidProtocolVersion])),
+        let rows: [Row; 25] = [
+            ("the default is all", |_| {}, Ok((9, 5, 2, 10))),
+            ("auto is the default", |o| o.groups = Some("auto".into()), Ok((9, 5, 2, 10))),
+            ("one suite of 1.3 leaves only 1.3", |o| o.ciphers = Some("TLS_AES_128_GCM_SHA256".into()), Ok((1, 5, 1, 10))),
+            ("suites of 1.2 leave 1.3 as it is", |o| o.ciphers = Some("ECDHE-RSA-AES128-GCM-SHA256".into()), Ok((4, 5, 2, 10))),
+            ("both", |o| o.ciphers = Some("TLS_AES_128_GCM_SHA256,ECDHE-RSA-AES128-GCM-SHA256 :ecdhe-ecdsa-aes128-gcm-sha256".into()), Ok((3, 5, 2, 10))),
+            ("groups by any of their names", |o| o.groups = Some("P-256:secp384r1:x25519".into()), Ok((9, 3, 2, 10))),
+            ("groups as OpenSSL 3.5 has them", |o| o.groups = Some("*X25519MLKEM768/?*X448:?brainpool / P-256".into()), Ok((9, 2, 2, 10))),
+            ("a group twice counts once", |o| o.groups = Some("P-256:prime256v1".into()), Ok((9, 1, 2, 10))),
+            ("signature schemes", |o| o.sigalgs = Some("ECDSA+SHA256:ed25519".into()), Ok((9, 5, 2, 2))),
+            ("Suite B settles all three", |o| o.ciphers = Some("SUITEB128".into()), Ok((5, 2, 2, 2))),
+            ("only TLS 1.2", |o| o.max_version = Some(Tls12), Ok((9, 5, 1, 10))),
+            ("only TLS 1.3", |o| o.min_version = Some(Tls13), Ok((9, 5, 1, 10))),
+            ("only TLS 1.2 by a method", |o| o.secure_protocol = Some("TLSv1_2_method".into()), Ok((9, 5, 1, 10))),
+            ("an old method", |o| o.secure_protocol = Some("TLSv1_method".into()), Err(&[ErrTlsInvalidProtocolMethod])),
+            ("a method and a version", |o| { o.secure_protocol = Some("TLS_method".into()); o.min_version = Some(Tls12) }, Err(&[ErrTlsProtocolVersionConflict])),
+            ("a suite that we don't have", |o| o.ciphers = Some("AES128-SHA".into()), Err(&[ErrSslNoCipherMatch])),
+            ("an empty list of suites", |o| o.ciphers = Some("".into()), Err(&[ErrSslNoCipherMatch])),
+            ("what is no list of suites", |o| o.ciphers = Some("ALL:@WEAKNESS".into()), Err(&[ErrSslInvalidCommand])),
+            ("a suite outside the range of versions", |o| { o.ciphers = Some("TLS_AES_128_GCM_SHA256".into()); o.max_version = Some(Tls12) }, Err(&[ErrSslNoCipherMatch])),
+            ("unknown groups", |o| o.groups = Some("sect571r1:x448:P-256".into()), Err(&[ErrInvalidArgValue, ErrInvalidArgValue])),
+            ("no group that is known", |o| o.groups = Some("?x448".into()), Err(&[ErrInvalidArgValue])),
+            ("an empty list of groups", |o| o.groups = Some("".into()), Err(&[ErrInvalidArgValue])),
+            ("an unknown signature scheme", |o| o.sigalgs = Some("RSA+MD5".into()), Err(&[ErrInvalidArgValue])),
+            ("an empty range", |o| { o.min_version = Some(Tls13); o.max_version = Some(Tls12) }, Err(&[ErrTlsInvalidProtocolVersion])),
+            ("all that is wrong is said", |o| {
+                o.ciphers = Some("x".into());
+                o.groups = Some("y".into());
+                o.sigalgs = Some("z".into());
+                o.secure_protocol = Some("v".into());
+            }, Err(&[ErrSslNoCipherMatch, ErrInvalidArgValue, ErrInvalidArgValue, ErrTlsInvalidProtocolMethod])),
         ];
-        for (what, ciphers, groups, min, max, expected) in rows {
-            let got = Policy::new(*ciphers, *groups, *min, *max)
-                .map(|policy| {
-                    (policy.provider.cipher_suites.len(), policy.provider.kx_groups.len(), policy.versions.len())
+        for (what, change, expected) in rows {
+            let mut options = ContextOptions::default();
+            change(&mut options);
+            let got = Policy::new(&options)
+                .map(|Policy { provider, versions, .. }| {
+                    let schemes = provider.signature_verification_algorithms.supported_schemes();
+                    (provider.cipher_suites.len(), provider.kx_groups.len(), versions.len(), schemes.len())
                 })
                 .map_err(|errors| errors.iter().map(|error| error.code).collect::<Vec<_>>());
             assert_eq!(got, expected.map_err(<[_]>::to_vec), "{what}");

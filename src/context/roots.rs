@@ -1,6 +1,6 @@
 //! Trust anchors (row O4).
 
-use rustls_pki_types::TrustAnchor;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 use super::pem;
 use crate::error::{Error, ErrorCode};
@@ -12,6 +12,8 @@ pub(crate) enum Roots {
     Mozilla,
     /// The caller's own, which replace Mozilla's.
     Own(Vec<TrustAnchor<'static>>),
+    /// Mozilla's, and more.
+    More(Vec<TrustAnchor<'static>>),
 }
 
 impl Roots {
@@ -37,6 +39,22 @@ impl Roots {
         }
     }
 
+    /// These, and besides them the certificates of authorities that came with a PKCS#12 file (row O3).
+    pub(super) fn with(self, authorities: &[CertificateDer<'_>]) -> Result<Self, Vec<Error>> {
+        let (mut anchors, mut errors) = (self.anchors().to_vec(), Vec::new());
+        for authority in authorities {
+            match anchor(authority) {
+                Ok(anchor) => anchors.push(anchor),
+                Err(error) => errors.push(error),
+            }
+        }
+        match (errors.is_empty(), authorities.is_empty()) {
+            (false, _) => Err(errors),
+            (true, true) => Ok(self),
+            (true, false) => Ok(Self::More(anchors)),
+        }
+    }
+
     /// Whether they are the caller's own.
     pub(crate) fn are_own(&self) -> bool {
         matches!(self, Self::Own(_))
@@ -46,21 +64,17 @@ impl Roots {
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
         match self {
             Self::Mozilla => webpki_roots::TLS_SERVER_ROOTS,
-            Self::Own(anchors) => anchors,
+            Self::Own(anchors) | Self::More(anchors) => anchors,
         }
     }
 }
 
 fn anchors_of(file: &[u8]) -> Result<Vec<TrustAnchor<'static>>, Error> {
-    pem::certificates(file)?
-        .iter()
-        .map(|certificate| {
-            webpki::anchor_from_trusted_cert(certificate).map(|anchor| anchor.to_owned()).map_err(|cause| {
-                Error::new(
-                    ErrorCode::ErrTlsInvalidCertificate,
-                    format!("A certificate can't be a trust anchor: {cause}."),
-                )
-            })
-        })
-        .collect()
+    pem::certificates(file)?.iter().map(anchor).collect()
+}
+
+fn anchor(certificate: &CertificateDer<'_>) -> Result<TrustAnchor<'static>, Error> {
+    webpki::anchor_from_trusted_cert(certificate).map(|anchor| anchor.to_owned()).map_err(|cause| {
+        Error::new(ErrorCode::ErrTlsInvalidCertificate, format!("A certificate can't be a trust anchor: {cause}."))
+    })
 }

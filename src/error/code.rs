@@ -21,6 +21,26 @@ macro_rules! with_error_codes {
             ErrTlsInvalidProtocolVersion => "ERR_TLS_INVALID_PROTOCOL_VERSION", None;
             /// A name is missing, or is neither a DNS name nor an IP address, where one is needed.
             ErrTlsRequiredServerName => "ERR_TLS_REQUIRED_SERVER_NAME", None;
+            /// A private key is encrypted and no passphrase was given (row O1).
+            ErrMissingPassphrase => "ERR_MISSING_PASSPHRASE", None;
+            /// A private key can't be decrypted: the passphrase is wrong, or the file is damaged (row O1).
+            ErrOsslBadDecrypt => "ERR_OSSL_BAD_DECRYPT", Some("bad decrypt");
+            /// A PKCS#12 file is not readable, or lacks a key or its certificate (row O3).
+            ErrTlsInvalidPfx => "ERR_TLS_INVALID_PFX", None;
+            /// The MAC of a PKCS#12 file is wrong: the passphrase is wrong or missing, or the file was changed (row O3).
+            ErrOsslPkcs12MacVerifyFailure => "ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE", Some("mac verify failure");
+            /// The cipher list has what is neither a word, a separator nor a command of its language (row O6).
+            ErrSslInvalidCommand => "ERR_SSL_INVALID_COMMAND", Some("invalid command");
+            /// The prime of `dhparam` is too short to be safe (row O9).
+            ErrSslDhKeyTooSmall => "ERR_SSL_DH_KEY_TOO_SMALL", Some("dh key too small");
+            /// `secureProtocol` is not the name of a method, or one of a version that is not supported (row O10).
+            ErrTlsInvalidProtocolMethod => "ERR_TLS_INVALID_PROTOCOL_METHOD", None;
+            /// `secureProtocol` was given together with a lowest or highest version (row O10).
+            ErrTlsProtocolVersionConflict => "ERR_TLS_PROTOCOL_VERSION_CONFLICT", None;
+            /// A number is outside the range that its option takes.
+            ErrOutOfRange => "ERR_OUT_OF_RANGE", None;
+            /// `sessionIdContext` is longer than 32 bytes (row O18).
+            ErrSslSslSessionIdContextTooLong => "ERR_SSL_SSL_SESSION_ID_CONTEXT_TOO_LONG", Some("ssl session id context too long");
             // The connection.
             /// Something was written after the end was sent.
             ErrStreamWriteAfterEnd => "ERR_STREAM_WRITE_AFTER_END", None;

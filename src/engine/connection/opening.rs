@@ -45,6 +45,8 @@ pub(super) fn client(
         config.alpn_protocols.clone_from(&options.alpn_protocols);
         config.resumption = Resumption::store(session.clone());
         config.require_ems = true;
+        config.cert_compressors = context.cert_compressors();
+        config.cert_decompressors = context.cert_decompressors();
         if let Some(lines) = key_log {
             config.key_log = lines.clone();
         }
@@ -93,6 +95,8 @@ pub(super) fn server_config(
     config.ticketer = sessions.clone();
     config.send_tls13_tickets = TICKETS;
     config.require_ems = true;
+    config.cert_compressors = context.cert_compressors();
+    config.cert_decompressors = context.cert_decompressors();
     if let Some(lines) = key_log {
         config.key_log = lines.clone();
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use rustls::time_provider::TimeProvider;
 use rustls_pki_types::UnixTime;
-use zeroize::Zeroizing;
 
 use super::fixtures::{self, CLIENT, context, with_identity, without_identity};
 use super::pair::{Pair, events};
@@ -123,7 +122,7 @@ fn a_session_is_resumed_on_the_same_terms_only() {
         world.client_context.keys = vec![CLIENT.1.to_vec().into()];
     }
     fn fleet(world: &mut World) {
-        world.server_context.ticket_keys = Some(Zeroizing::new([5; 48]));
+        world.server_context.ticket_keys = Some(vec![5; 48].into());
     }
     fn new_server(world: &mut World) {
         world.server = None;
