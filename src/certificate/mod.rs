@@ -1,138 +1,155 @@
-//! A certificate as people and programs read it (row K7).
+//! A certificate as people and programs read it (row K7), and whether it is for a host (row M7).
+//!
+//! Every field says what Node's `getPeerCertificate(true)` says of the same certificate. Bytes that are no certificate, or only in
+//! part, give what can be read.
 
-use sha2::{Digest, Sha256};
-use x509_cert::certificate::{CertificateInner, Raw};
-use x509_cert::der::asn1::{Any, ObjectIdentifier};
-use x509_cert::der::{DateTime, Decode, Tag, Tagged};
-use x509_cert::name::Name;
+pub(crate) mod der;
+pub(crate) mod extensions;
+pub(crate) mod general_names;
+mod host_name;
+mod keys;
+pub(crate) mod names;
+mod text;
+mod time;
+mod x509;
+
+use base64ct::{Base64, Encoding};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+
+use crate::error::{Error, ErrorCode};
+pub use general_names::InfoAccess;
+pub use host_name::check_server_identity;
+pub(crate) use host_name::mismatch;
+pub use names::NameAttribute;
+pub(crate) use time::Time;
+pub(crate) use x509::X509;
 
 /// What a certificate says of itself. The parts that can't be read are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
-    /// Whom it is for, in the order of the certificate.
+    /// Whom it is for, in the order of the certificate. An attribute may be there several times.
     pub subject: Vec<NameAttribute>,
-    /// Who issued it, in the order of the certificate.
+    /// Who issued it, likewise.
     pub issuer: Vec<NameAttribute>,
+    /// The names that it is for, for example `DNS:a.test, IP Address:127.0.0.1`. A name that could be taken for several is a
+    /// JSON string.
+    pub subjectaltname: Option<String>,
+    /// Where to find more about it, for example its status by OCSP.
+    pub info_access: Option<Vec<InfoAccess>>,
+    /// Whether it may issue certificates.
+    pub ca: bool,
+    /// The modulus of an RSA key in upper-case hexadecimal.
+    pub modulus: Option<String>,
+    /// The size of the key: that of the modulus, or of the order of the curve.
+    pub bits: Option<u32>,
+    /// The public exponent of an RSA key in hexadecimal, for example `0x10001`.
+    pub exponent: Option<String>,
+    /// The public key: of RSA a `SubjectPublicKeyInfo`, of a curve the point.
+    pub pubkey: Option<Vec<u8>>,
+    /// OpenSSL's name of the curve, for example `prime256v1`.
+    pub asn1_curve: Option<String>,
+    /// NIST's name of the curve, for example `P-256`.
+    pub nist_curve: Option<String>,
     /// Start of validity as OpenSSL prints it.
     pub valid_from: String,
     /// End of validity, likewise.
     pub valid_to: String,
-    /// The serial number in upper-case hexadecimal.
-    pub serial_number: String,
-    /// SHA-256 of the DER, upper-case hexadecimal with colons.
+    /// SHA-1 of the DER, upper-case hexadecimal with colons.
+    pub fingerprint: String,
+    /// SHA-256 of the DER, likewise.
     pub fingerprint256: String,
+    /// SHA-512 of the DER, likewise.
+    pub fingerprint512: String,
+    /// What the key may be used for, as object identifiers in dotted form.
+    pub ext_key_usage: Option<Vec<String>>,
+    /// The serial number in upper-case hexadecimal, with `-` where it is negative.
+    pub serial_number: String,
     /// The certificate in DER.
     pub raw: Vec<u8>,
 }
 
-/// One attribute of a distinguished name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameAttribute {
-    /// OpenSSL's short name, or the object identifier in dotted form.
-    pub name: String,
-    /// Its value as text.
-    pub value: String,
-}
-
 impl Certificate {
-    /// Reads a certificate in DER.
+    /// Reads a certificate in DER. Of bytes that are none it has the fingerprints and `raw`.
     pub fn new(der: &[u8]) -> Self {
-        let unread = Self { fingerprint256: hex(&Sha256::digest(der), ":"), raw: der.to_vec(), ..Self::default() };
-        let Ok(x509) = CertificateInner::<Raw>::from_der(der) else {
+        let unread = Self {
+            fingerprint: text::hex(&Sha1::digest(der), ":"),
+            fingerprint256: text::hex(&Sha256::digest(der), ":"),
+            fingerprint512: text::hex(&Sha512::digest(der), ":"),
+            raw: der.to_vec(),
+            ..Self::default()
+        };
+        let Some(x509) = X509::new(der) else {
             return unread;
         };
-        let tbs = x509.tbs_certificate();
+        let time = |time| Time::new(time).map_or_else(|| BAD_TIME.into(), |time| time.to_string());
+        let key = keys::KeyInfo::new(x509.spki);
         Self {
-            subject: attributes(tbs.subject()),
-            issuer: attributes(tbs.issuer()),
-            valid_from: date(&tbs.validity().not_before.to_date_time()),
-            valid_to: date(&tbs.validity().not_after.to_date_time()),
-            serial_number: serial(tbs.serial_number().as_bytes()),
+            subject: names::attributes(x509.subject),
+            issuer: names::attributes(x509.issuer),
+            subjectaltname: x509.extension(extensions::SUBJECT_ALT_NAME).and_then(general_names::subject_alt_name),
+            info_access: x509.extension(extensions::AUTHORITY_INFO_ACCESS).and_then(general_names::info_access),
+            ca: extensions::Usage::new(&x509).is_some_and(|usage| usage.is_ca()),
+            modulus: key.modulus,
+            bits: key.bits,
+            exponent: key.exponent,
+            pubkey: key.pubkey,
+            asn1_curve: key.asn1_curve,
+            nist_curve: key.nist_curve,
+            valid_from: time(&x509.not_before),
+            valid_to: time(&x509.not_after),
+            ext_key_usage: x509.extension(extensions::EXTENDED_KEY_USAGE).and_then(extensions::extended_key_usage),
+            serial_number: text::integer(x509.serial),
             ..unread
         }
     }
-}
 
-fn attributes(name: &Name) -> Vec<NameAttribute> {
-    name.iter()
-        .map(|attribute| NameAttribute { name: short_name(&attribute.oid), value: text(&attribute.value) })
-        .collect()
-}
-
-fn short_name(oid: &ObjectIdentifier) -> String {
-    SHORT_NAMES.iter().find(|(known, _)| known == oid).map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned())
-}
-
-/// A string of any of X.509's types (RFC 5280 section 4.1.2.4).
-fn text(value: &Any) -> String {
-    let bytes = value.value();
-    match value.tag() {
-        Tag::BmpString => {
-            let units = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-            char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    /// Reads the first certificate of a file in PEM, or the one of a file in DER.
+    ///
+    /// Error: [`ErrorCode::ErrTlsInvalidCertificate`].
+    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+        let is_pem = file.windows(PEM_START.len()).any(|window| window == PEM_START);
+        let (der, what) = match is_pem {
+            true => match CertificateDer::from_pem_slice(file) {
+                Ok(der) => (der, "The PEM section"),
+                Err(cause) => {
+                    return Err(Error::new(
+                        ErrorCode::ErrTlsInvalidCertificate,
+                        format!("The file has no readable -----BEGIN CERTIFICATE----- section: {cause}."),
+                    ));
+                }
+            },
+            false => (CertificateDer::from(file), "The file is not PEM, and"),
+        };
+        match X509::new(&der) {
+            Some(_) => Ok(Self::new(&der)),
+            None => Err(Error::new(
+                ErrorCode::ErrTlsInvalidCertificate,
+                format!("{what} is not a readable X.509 certificate in DER (RFC 5280 section 4.1)."),
+            )),
         }
-        // T.61 as everyone reads it: Latin-1.
-        Tag::TeletexString => bytes.iter().copied().map(char::from).collect(),
-        _ => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
 
-/// `Nov 23 08:22:00 2026 GMT`
-fn date(date: &DateTime) -> String {
-    let month = MONTHS.get(usize::from(date.month()).wrapping_sub(1)).unwrap_or(&"???");
-    format!(
-        "{month} {:2} {:02}:{:02}:{:02} {} GMT",
-        date.day(),
-        date.hour(),
-        date.minutes(),
-        date.seconds(),
-        date.year()
-    )
-}
-
-/// As OpenSSL prints an integer: without the octet that only says that it is positive.
-fn serial(bytes: &[u8]) -> String {
-    match bytes {
-        [0, rest @ ..] if !rest.is_empty() => hex(rest, ""),
-        _ => hex(bytes, ""),
+/// A certificate in PEM (RFC 7468), in lines of 64 characters.
+pub(crate) fn pem(der: &[u8]) -> String {
+    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for line in der.chunks(48) {
+        pem += &Base64::encode_string(line);
+        pem.push('\n');
     }
+    pem + "-----END CERTIFICATE-----\n"
 }
 
-fn hex(bytes: &[u8], separator: &str) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(separator)
-}
-
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-/// OpenSSL's short names of the attributes that certificates have (RFC 4519, RFC 2985, and the CA/Browser Forum's).
-const SHORT_NAMES: &[(ObjectIdentifier, &str)] = &[
-    (ObjectIdentifier::new_unwrap("2.5.4.3"), "CN"),
-    (ObjectIdentifier::new_unwrap("2.5.4.4"), "SN"),
-    (ObjectIdentifier::new_unwrap("2.5.4.5"), "serialNumber"),
-    (ObjectIdentifier::new_unwrap("2.5.4.6"), "C"),
-    (ObjectIdentifier::new_unwrap("2.5.4.7"), "L"),
-    (ObjectIdentifier::new_unwrap("2.5.4.8"), "ST"),
-    (ObjectIdentifier::new_unwrap("2.5.4.9"), "street"),
-    (ObjectIdentifier::new_unwrap("2.5.4.10"), "O"),
-    (ObjectIdentifier::new_unwrap("2.5.4.11"), "OU"),
-    (ObjectIdentifier::new_unwrap("2.5.4.12"), "title"),
-    (ObjectIdentifier::new_unwrap("2.5.4.15"), "businessCategory"),
-    (ObjectIdentifier::new_unwrap("2.5.4.17"), "postalCode"),
-    (ObjectIdentifier::new_unwrap("2.5.4.42"), "GN"),
-    (ObjectIdentifier::new_unwrap("2.5.4.97"), "organizationIdentifier"),
-    (ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.1"), "UID"),
-    (ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.25"), "DC"),
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1"), "emailAddress"),
-    (ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.60.2.1.1"), "jurisdictionL"),
-    (ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.60.2.1.2"), "jurisdictionST"),
-    (ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.60.2.1.3"), "jurisdictionC"),
-];
+/// What OpenSSL prints of a time that is none.
+const BAD_TIME: &str = "Bad time value";
+const PEM_START: &[u8] = b"-----BEGIN ";
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rustls_pki_types::CertificateDer;
-    use rustls_pki_types::pem::PemObject;
 
     use super::*;
 
@@ -145,38 +162,44 @@ mod tests {
     #[test]
     fn a_certificate_reads_as_openssl_prints_it() {
         let attribute = |value: &str| vec![NameAttribute { name: "CN".into(), value: value.into() }];
+        let found = Certificate::parse(PEM).expect("the fixture is a certificate");
         let expected = Certificate {
             subject: attribute("server"),
             issuer: attribute("Test CA"),
+            subjectaltname: Some("DNS:server.test, IP Address:127.0.0.1".into()),
+            ca: false,
+            bits: Some(256),
+            asn1_curve: Some("prime256v1".into()),
+            nist_curve: Some("P-256".into()),
             valid_from: "Nov 23 09:11:33 2026 GMT".into(),
             valid_to: "Oct 30 09:11:33 2126 GMT".into(),
             serial_number: "463A14D5B285701978E9A59591A04C1C26399142".into(),
             fingerprint256:
                 "8F:D3:84:10:DD:83:CB:B2:02:D8:34:FC:15:80:F1:25:FB:03:06:7C:E6:E7:96:53:61:41:A3:F0:6F:70:30:F9".into(),
+            ext_key_usage: Some(vec!["1.3.6.1.5.5.7.3.1".into(), "1.3.6.1.5.5.7.3.2".into()]),
             raw: der(),
+            // The rest is compared with what Node says, by host-tests.
+            pubkey: found.pubkey.clone(),
+            fingerprint: found.fingerprint.clone(),
+            fingerprint512: found.fingerprint512.clone(),
+            ..Certificate::default()
         };
-        assert_eq!(Certificate::new(&der()), expected);
+        assert_eq!(found, expected);
     }
 
     #[test]
-    fn strings_of_every_type_are_text() {
-        for (tag, bytes, expected) in [
-            (Tag::Utf8String, &b"Gr\xc3\xbc\xc3\x9fe"[..], "Grüße"),
-            (Tag::PrintableString, b"plain", "plain"),
-            (Tag::TeletexString, b"Gr\xfc\xdfe", "Grüße"),
-            (Tag::BmpString, b"\x00G\x00r\x00\xfc\x00\xdf\x00e", "Grüße"),
-            (Tag::BmpString, b"\xd8\x00", "\u{fffd}"),
-            (Tag::Ia5String, b"\xff", "\u{fffd}"),
-        ] {
-            let value = Any::new(tag, bytes).expect("short");
-            assert_eq!(text(&value), expected, "{tag} {bytes:?}");
-        }
-    }
-
-    #[test]
-    fn a_serial_number_has_no_octet_for_its_sign() {
-        for (bytes, expected) in [(&[0, 0x80][..], "80"), (&[0], "00"), (&[0x7f, 1], "7F01"), (&[0xff], "FF")] {
-            assert_eq!(serial(bytes), expected);
+    fn what_is_no_certificate_is_told() {
+        #[rustfmt::skip]
+        let rows: &[(&str, &[u8], &str)] = &[
+            ("no bytes", b"", "not PEM, and is not a readable X.509 certificate"),
+            ("another section", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no readable -----BEGIN CERTIFICATE-----"),
+            ("no end", b"-----BEGIN CERTIFICATE-----\nAAAA\n", "no readable -----BEGIN CERTIFICATE-----"),
+            ("something else in the section", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "The PEM section is not"),
+        ];
+        for (what, file, expected) in rows {
+            let error = Certificate::parse(file).expect_err(what);
+            assert_eq!(error.code, ErrorCode::ErrTlsInvalidCertificate, "{what}");
+            assert!(error.message.contains(expected), "{what}: {}", error.message);
         }
     }
 
@@ -190,7 +213,14 @@ mod tests {
                 *at = byte;
             }
             bytes.truncate(cut.max(place));
-            prop_assert_eq!(Certificate::new(&bytes).raw, bytes);
+            prop_assert_eq!(&Certificate::new(&bytes).raw, &bytes);
+            let _ = check_server_identity("server.test", &bytes);
+        }
+
+        #[test]
+        fn pem_of_any_bytes_gives_them_back(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let read = CertificateDer::from_pem_slice(pem(&bytes).as_bytes()).map(|der| der.to_vec());
+            prop_assert_eq!(read.ok(), Some(bytes));
         }
     }
 }

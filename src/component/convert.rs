@@ -1,6 +1,6 @@
 //! The engine's types in those of the contract, and the other way round.
 
-use super::bindings::exports::guest::tls::{secure_pair as pair, types};
+use super::bindings::exports::guest::tls::{certificate as wit, secure_pair as pair, types};
 use crate::certificate::{Certificate, NameAttribute};
 use crate::context::Version;
 use crate::engine::{Cipher, Cleartext, EphemeralKeyInfo, Event};
@@ -105,23 +105,37 @@ impl From<EphemeralKeyInfo> for pair::EphemeralKeyInfo {
     }
 }
 
-impl From<Certificate> for pair::Certificate {
+impl From<Certificate> for wit::Certificate {
     fn from(certificate: Certificate) -> Self {
         Self {
             subject: attributes(certificate.subject),
             issuer: attributes(certificate.issuer),
+            subjectaltname: certificate.subjectaltname,
+            info_access: certificate.info_access.map(|all| {
+                all.into_iter().map(|one| wit::InfoAccess { method: one.method, values: one.values }).collect()
+            }),
+            ca: certificate.ca,
+            modulus: certificate.modulus,
+            bits: certificate.bits,
+            exponent: certificate.exponent,
+            pubkey: certificate.pubkey,
+            asn1_curve: certificate.asn1_curve,
+            nist_curve: certificate.nist_curve,
             valid_from: certificate.valid_from,
             valid_to: certificate.valid_to,
-            serial_number: certificate.serial_number,
+            fingerprint: certificate.fingerprint,
             fingerprint256: certificate.fingerprint256,
+            fingerprint512: certificate.fingerprint512,
+            ext_key_usage: certificate.ext_key_usage,
+            serial_number: certificate.serial_number,
             raw: certificate.raw,
         }
     }
 }
 
-fn attributes(attributes: Vec<NameAttribute>) -> Vec<pair::NameAttribute> {
+fn attributes(attributes: Vec<NameAttribute>) -> Vec<wit::NameAttribute> {
     attributes
         .into_iter()
-        .map(|attribute| pair::NameAttribute { name: attribute.name, value: attribute.value })
+        .map(|attribute| wit::NameAttribute { name: attribute.name, value: attribute.value })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! The WIT world over the engine, one file an interface. It translates and does nothing else.
 
 mod bindings;
+mod certificate;
 mod convert;
 mod seal;
 mod secure_context;

@@ -63,6 +63,18 @@ impl GuestSecureContextOptions for Options {
         self.0.borrow_mut().cas.push(ca);
     }
 
+    fn add_crl(&self, crl: Vec<u8>) {
+        self.0.borrow_mut().crls.push(crl);
+    }
+
+    fn set_allow_partial_trust_chain(&self, allow: bool) {
+        self.0.borrow_mut().allow_partial_trust_chain = allow;
+    }
+
+    fn set_compat(&self, compat: bool) {
+        self.0.borrow_mut().compat = compat;
+    }
+
     fn set_ciphers(&self, ciphers: String) {
         self.0.borrow_mut().ciphers = Some(ciphers);
     }

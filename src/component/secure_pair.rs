@@ -116,6 +116,10 @@ impl GuestSecurePairOptions for Options {
         self.0.borrow_mut().request_ocsp = request_ocsp;
     }
 
+    fn set_danger_skip_server_identity(&self, skip: bool) {
+        self.0.borrow_mut().danger_skip_server_identity = skip;
+    }
+
     fn set_sni_event(&self, sni_event: bool) {
         self.0.borrow_mut().sni_event = sni_event;
     }
@@ -279,6 +283,10 @@ impl GuestSecurePair for SecurePair {
         let connection = self.connection.borrow();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         Ok(connection.export_keying_material(length, &label, context.as_deref())?)
+    }
+
+    fn peer_certificate_chain(&self) -> Vec<wit::Certificate> {
+        self.connection.borrow().peer_certificate_chain().iter().map(|der| Certificate::new(der).into()).collect()
     }
 
     fn certificates(&self) -> Vec<wit::Certificate> {

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::ContextOptions;
+use crate::verify::VerifyOptions;
 
 /// Digests of what a context trusts and of who it is.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ impl Bindings {
     pub(super) fn new(options: &ContextOptions) -> Self {
         let mut trust = Sha256::new();
         add_all(&mut trust, &options.cas);
+        add_all(&mut trust, &options.crls);
+        trust.update([u8::from(options.allow_partial_trust_chain), u8::from(options.compat)]);
         add_all(&mut trust, options.pfxs.iter().map(|pfx| &pfx.file[..]));
         // Who we say that we are does not belong to a server's sessions: the members of a fleet may have certificates of their own.
         let mut server = trust.clone();
@@ -30,9 +33,10 @@ impl Bindings {
     }
 
     /// What servers are verified against and by which rules, and who we say that we are.
-    pub(super) fn client(&self, reject_unauthorized: bool) -> [u8; 32] {
+    pub(super) fn client(&self, options: VerifyOptions) -> [u8; 32] {
+        let VerifyOptions { reject_unauthorized, danger_skip_server_identity } = options;
         let mut digest = Sha256::new_with_prefix(self.client);
-        digest.update([u8::from(reject_unauthorized)]);
+        digest.update([u8::from(reject_unauthorized), u8::from(danger_skip_server_identity)]);
         digest.finalize().into()
     }
 }

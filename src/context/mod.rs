@@ -3,6 +3,7 @@
 mod bindings;
 mod ciphers;
 mod compression;
+mod crls;
 mod dhparam;
 mod identity;
 mod keys;
@@ -27,11 +28,14 @@ use rustls::{ProtocolVersion, SupportedProtocolVersion};
 
 use crate::engine::ServerSessions;
 use crate::error::{Error, ErrorCode};
+use crate::verify::VerifyOptions;
 use bindings::Bindings;
 pub use compression::CertificateCompression;
+pub(crate) use crls::Crls;
 pub(crate) use identity::Identities;
 use policy::Policy;
 pub(crate) use roots::Roots;
+pub use roots::root_certificates;
 pub use secret::{Secret, SecretFile};
 use sessions::Sessions;
 
@@ -46,6 +50,20 @@ pub struct ContextOptions {
     pub pfxs: Vec<SecretFile>,
     /// Files with trust anchors, in PEM or DER; they replace Mozilla's roots (row O4).
     pub cas: Vec<Vec<u8>>,
+    /// Files with certificate revocation lists, in PEM or DER (row O5). Default: none, and no certificate is looked up in one.
+    /// Where there is any, every certificate below a trust anchor needs one that is not too old.
+    pub crls: Vec<Vec<u8>>,
+    /// Whether a certificate of `cas` that is not signed by itself is a trust anchor (row O25). Default: no, it only helps to
+    /// build the path to one that is.
+    pub allow_partial_trust_chain: bool,
+    /// Whether to accept peers' certificates that OpenSSL accepts and webpki does not (row K2). Default: no.
+    ///
+    /// It weakens the check, so leave it off where the peers' certificates can be replaced. With it, a path is also good where
+    /// own code, younger and less tried than webpki, finds nothing wrong with it: certificates of version 1 as leaves; a
+    /// certificate that is signed by itself and stands in `cas`, although it says that it is a CA; a server's name that is
+    /// only in the common name. Signatures, validity, usage, path lengths and name constraints are checked all the same.
+    /// It can't be had together with `crls`.
+    pub compat: bool,
     /// Cipher suites in OpenSSL's cipher-list language (row O6). Default: all, ChaCha20-Poly1305 first.
     pub ciphers: Option<String>,
     /// Signature schemes that are accepted and used, in order of preference (row O7). Default: all.
@@ -88,6 +106,8 @@ pub enum Version {
 pub struct Context {
     identities: Arc<Identities>,
     roots: Arc<Roots>,
+    crls: Crls,
+    compat: bool,
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
     honor_cipher_order: bool,
@@ -103,34 +123,41 @@ impl Context {
     /// Makes a context, or says all that is wrong with the options.
     pub fn new(options: &ContextOptions) -> Result<Self, Vec<Error>> {
         let policy = Policy::new(options);
-        let roots = Roots::new(&options.cas);
+        let roots = Roots::new(&options.cas, options.allow_partial_trust_chain);
+        let crls = Crls::new(&options.crls);
         let key_provider = crate::provider::crypto_provider().key_provider;
         let identities = Identities::new(&options.certs, &options.keys, &options.pfxs, key_provider);
-        let excluded = pfx_excludes(options);
+        let excluded = [pfx_excludes(options), compat_excludes(options)].into_iter().filter_map(Result::err);
         let dhparam = options.dhparam.as_deref().map(dhparam::check).transpose();
         let sessions =
             Sessions::new(options.session_timeout, &options.session_id_context, options.ticket_keys.as_ref());
-        match (policy, roots, identities, excluded, dhparam, sessions) {
-            (Ok(policy), Ok(roots), Ok((identities, authorities)), Ok(()), Ok(dhparam), Ok(sessions)) => Ok(Self {
-                identities: Arc::new(match policy.schemes {
-                    Some(schemes) => identities.restricted_to(schemes),
-                    None => identities,
-                }),
-                roots: Arc::new(roots.with(&authorities)?),
-                provider: Arc::new(policy.provider),
-                versions: policy.versions,
-                honor_cipher_order: options.honor_cipher_order.unwrap_or(true),
-                server_sessions: Arc::new(ServerSessions::new(sessions.ticket_keys.as_deref())),
-                sessions,
-                certificate_compression: options.certificate_compression.clone(),
-                warnings: dhparam.map(|()| dhparam::NOT_USED.to_owned()).into_iter().collect(),
-                time: options.time.clone().unwrap_or_else(|| Arc::new(DefaultTimeProvider)),
-                bindings: Bindings::new(options),
-            }),
-            (policy, roots, identities, excluded, dhparam, sessions) => {
-                let several = [policy.err(), roots.err(), identities.err(), sessions.err()];
-                let single = [excluded.err(), dhparam.err()];
-                Err(several.into_iter().flatten().flatten().chain(single.into_iter().flatten()).collect())
+        let excluded: Vec<_> = excluded.collect();
+        match (policy, roots, crls, identities, dhparam, sessions) {
+            (Ok(policy), Ok(roots), Ok(crls), Ok((identities, authorities)), Ok(dhparam), Ok(sessions))
+                if excluded.is_empty() =>
+            {
+                Ok(Self {
+                    identities: Arc::new(match policy.schemes {
+                        Some(schemes) => identities.restricted_to(schemes),
+                        None => identities,
+                    }),
+                    roots: Arc::new(roots.with(authorities)?),
+                    crls,
+                    compat: options.compat,
+                    provider: Arc::new(policy.provider),
+                    versions: policy.versions,
+                    honor_cipher_order: options.honor_cipher_order.unwrap_or(true),
+                    server_sessions: Arc::new(ServerSessions::new(sessions.ticket_keys.as_deref())),
+                    sessions,
+                    certificate_compression: options.certificate_compression.clone(),
+                    warnings: dhparam.map(|()| dhparam::NOT_USED.to_owned()).into_iter().collect(),
+                    time: options.time.clone().unwrap_or_else(|| Arc::new(DefaultTimeProvider)),
+                    bindings: Bindings::new(options),
+                })
+            }
+            (policy, roots, crls, identities, dhparam, sessions) => {
+                let several = [policy.err(), roots.err(), crls.err(), identities.err(), sessions.err(), Some(excluded)];
+                Err(several.into_iter().flatten().flatten().chain(dhparam.err()).collect())
             }
         }
     }
@@ -168,6 +195,14 @@ impl Context {
         &self.roots
     }
 
+    pub(crate) fn crls(&self) -> &Crls {
+        &self.crls
+    }
+
+    pub(crate) fn compat(&self) -> bool {
+        self.compat
+    }
+
     pub(crate) fn provider(&self) -> &Arc<CryptoProvider> {
         &self.provider
     }
@@ -187,8 +222,8 @@ impl Context {
     }
 
     /// What a client's sessions are bound to.
-    pub(crate) fn client_binding(&self, reject_unauthorized: bool) -> [u8; 32] {
-        self.bindings.client(reject_unauthorized)
+    pub(crate) fn client_binding(&self, options: VerifyOptions) -> [u8; 32] {
+        self.bindings.client(options)
     }
 
     /// Seconds since 1970, and 0 without a clock: then certificates are not valid either.
@@ -242,6 +277,17 @@ fn pfx_excludes(options: &ContextOptions) -> Result<(), Error> {
             ErrorCode::ErrInvalidArgValue,
             format!("A pfx was given together with {}: it holds all of these, so give it alone.", given.join(" and ")),
         )),
+    }
+}
+
+/// Compat mode's own path building knows no revocation lists (row O5).
+fn compat_excludes(options: &ContextOptions) -> Result<(), Error> {
+    match options.compat && !options.crls.is_empty() {
+        true => Err(Error::new(
+            ErrorCode::ErrInvalidArgValue,
+            "Revocation lists can't be checked in compat mode: leave out `crl`, or `compat`.",
+        )),
+        false => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 use zeroize::Zeroizing;
 
+use crate::certificate::X509;
 use crate::error::{Error, ErrorCode};
 
 /// The certificates of a file in PEM, in its order, or the one of a file in DER. At least one; each is well-formed X.509.
@@ -20,15 +21,15 @@ pub(super) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
         ));
     }
     for (certificate, number) in certificates.iter().zip(1..) {
-        webpki::EndEntityCert::try_from(certificate).map_err(|cause| {
-            Error::new(
+        if X509::new(certificate).is_none() {
+            return Err(Error::new(
                 ErrorCode::ErrTlsInvalidCertificate,
                 match looks_like_pem(file) {
-                    true => format!("Certificate {number} of the file is not a readable X.509 certificate: {cause}."),
-                    false => format!("The file is neither PEM nor a readable X.509 certificate in DER: {cause}."),
+                    true => format!("Certificate {number} of the file is not a readable X.509 certificate."),
+                    false => "The file is neither PEM nor a readable X.509 certificate in DER.".into(),
                 },
-            )
-        })?;
+            ));
+        }
     }
     Ok(certificates)
 }

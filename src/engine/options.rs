@@ -20,6 +20,9 @@ pub struct ConnectionOptions {
     pub request_cert: bool,
     /// Whether a peer that is not authorized ends the connection (row O13). Default: true.
     pub reject_unauthorized: bool,
+    /// Client: whether the caller checks by itself that the certificate is for the server that it wants, after the handshake and
+    /// before it says or believes anything; the chain is checked in any case (row O22). Default: false.
+    pub danger_skip_server_identity: bool,
     /// Server: whether to wait at the ClientHello for [`answer_sni`](super::Connection::answer_sni) (row O15).
     /// Default: false.
     pub sni_event: bool,
@@ -55,6 +58,7 @@ impl Default for ConnectionOptions {
             alpn_protocols: Vec::new(),
             request_cert: false,
             reject_unauthorized: true,
+            danger_skip_server_identity: false,
             sni_event: false,
             alpn_event: false,
             session_events: false,

@@ -11,6 +11,8 @@ macro_rules! with_error_codes {
             ErrInvalidState => "ERR_INVALID_STATE", None;
             /// A certificate that was given is not readable PEM or DER.
             ErrTlsInvalidCertificate => "ERR_TLS_INVALID_CERTIFICATE", None;
+            /// A certificate revocation list that was given is not readable.
+            ErrCryptoOperationFailed => "ERR_CRYPTO_OPERATION_FAILED", None;
             /// A private key that was given is not readable, or of a kind or size that is not supported.
             ErrTlsInvalidKey => "ERR_TLS_INVALID_KEY", None;
             /// A certificate and its private key do not belong together.

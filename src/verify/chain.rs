@@ -1,138 +1,143 @@
-//! One chain, checked by webpki; what is wrong in OpenSSL's words, and in rustls' for the right alert.
+//! One chain: trusted or not by webpki, and what is wrong in OpenSSL's words, and in rustls' for the right alert.
 
 use rustls::CertificateError;
-use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, Error as ChainError, KeyUsage};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use webpki::{
+    CertRevocationList, EndEntityCert, Error as ChainError, ExpirationPolicy, KeyUsage, RevocationCheckDepth,
+    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
+};
 
-use crate::error::{Error, ErrorCode};
+use super::compat;
+use super::faults::{self, Fault, Purpose};
+use super::path::Path;
+use crate::certificate::{X509, check_server_identity, der, mismatch};
+use crate::context::Context;
+use crate::error::ErrorCode;
 
-/// Why a certificate was not verified.
+/// What came of the check of a chain.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    /// For the caller.
-    pub(super) error: Error,
-    /// For rustls, which chooses the alert by it.
-    pub(super) tls: CertificateError,
+pub(super) struct Checked {
+    /// Whether it is trusted.
+    pub(super) outcome: Result<(), Fault>,
+    /// The peer's certificate and those above it: to the trust anchor, or as far as there are any.
+    pub(super) chain: Vec<CertificateDer<'static>>,
 }
 
-/// Checks that a path leads from the certificate to one of the anchors, with everything on it valid now and for this usage.
+/// Checks that a path leads from the certificate to an anchor of the context, with everything on it valid now and for this
+/// purpose, and with nothing on it revoked.
 pub(super) fn check(
+    context: &Context,
     end_entity: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    anchors: &[TrustAnchor<'_>],
-    algorithms: &[&dyn SignatureVerificationAlgorithm],
-    usage: KeyUsage,
+    sent: &[CertificateDer<'_>],
+    purpose: Purpose,
     now: UnixTime,
-) -> Result<(), Refusal> {
-    let leaf = EndEntityCert::try_from(end_entity).map_err(|cause| refusal(&cause))?;
-    match leaf.verify_for_usage(algorithms, anchors, intermediates, now, usage, None, None) {
-        Ok(_) => Ok(()),
-        // webpki looks at the leaf before the path. OpenSSL has no objection to a CA as leaf, but to the end of its path.
-        Err(cause @ (ChainError::UnknownIssuer | ChainError::CaUsedAsEndEntity)) => {
-            Err(path_end(&leaf, intermediates, anchors).unwrap_or_else(|| refusal(&cause)))
-        }
-        Err(cause) => Err(refusal(&cause)),
-    }
+) -> Checked {
+    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let cause = match trusted_path(context, end_entity, sent, purpose, now) {
+        Ok(certificates) => match Path::verified(&certificates.iter().collect::<Vec<_>>(), context.roots()) {
+            Some(path) => {
+                let outcome = faults::of_verified(&path, purpose, seconds).map_or(Ok(()), Err);
+                return Checked { outcome, chain: path.certificates() };
+            }
+            None => ChainError::BadDer,
+        },
+        Err(cause) => cause,
+    };
+    let Some(path) = Path::new(end_entity, sent, context.roots(), seconds) else {
+        return Checked { outcome: Err(refusal(&cause)), chain: vec![end_entity.clone().into_owned()] };
+    };
+    let algorithms = context.provider().signature_verification_algorithms.all;
+    let fault = faults::of(&path, purpose, algorithms, seconds);
+    let outcome = match context.compat() && compat::accepts(&path, fault.as_ref()) {
+        true => Ok(()),
+        false => Err(fault.unwrap_or_else(|| refusal(&cause))),
+    };
+    Checked { outcome, chain: path.certificates() }
 }
 
 /// Checks that the certificate is for this name (row M7; RFC 9525).
-pub(super) fn check_name(end_entity: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Refusal> {
+pub(super) fn check_name(end_entity: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Fault> {
     let leaf = EndEntityCert::try_from(end_entity).map_err(|cause| refusal(&cause))?;
-    leaf.verify_is_valid_for_subject_name(name).map_err(|cause| {
-        let presented = match &cause {
-            ChainError::CertNotValidForName(context) if !context.presented.is_empty() => context.presented.join(", "),
-            _ => "no name".into(),
-        };
-        Refusal {
-            error: Error::new(
-                ErrorCode::ErrTlsCertAltnameInvalid,
-                format!(
-                    "The certificate is not for {:?}: its subject alternative names give {presented}.",
-                    name.to_str()
-                ),
-            ),
-            tls: CertificateError::NotValidForName,
-        }
+    leaf.verify_is_valid_for_subject_name(name).map_err(|_| {
+        let host = name.to_str();
+        // What only Node takes: common names, and wildcards for part of a label.
+        let error = check_server_identity(&host, end_entity).err().unwrap_or_else(|| {
+            mismatch(&format!(
+                "Host: {host}. is in no DNS name of the cert, only in its CN or by a wildcard for part of a label, which count in compat mode"
+            ))
+        });
+        Fault { error, tls: CertificateError::NotValidForName }
     })
 }
 
-/// How the path ends that the peer's certificates make, where it ends in nothing that is trusted.
-fn path_end(
-    leaf: &EndEntityCert<'_>,
-    intermediates: &[CertificateDer<'_>],
-    anchors: &[TrustAnchor<'_>],
-) -> Option<Refusal> {
-    let refuse =
-        |code, message: &str| Some(Refusal { error: Error::new(code, message), tls: CertificateError::UnknownIssuer });
-    if leaf.subject() == leaf.issuer() {
-        return refuse(
-            ErrorCode::DepthZeroSelfSignedCert,
-            "The certificate is signed by itself and is not trusted as a CA; give its issuer's certificate as `ca`.",
-        );
-    }
-    let presented: Vec<EndEntityCert<'_>> =
-        intermediates.iter().filter_map(|certificate| EndEntityCert::try_from(certificate).ok()).collect();
-    let mut issuer = leaf.issuer();
-    for depth in 0..=presented.len() {
-        if anchors.iter().any(|anchor| anchor.subject.as_ref() == issuer) {
-            // A path there is; what is wrong lies elsewhere.
-            return None;
-        }
-        match presented.iter().find(|certificate| certificate.subject() == issuer) {
-            Some(next) if next.issuer() == issuer => {
-                return refuse(
-                    ErrorCode::SelfSignedCertInChain,
-                    "The chain ends in a certificate that is signed by itself and is not trusted; give it as `ca` if it should be.",
-                );
-            }
-            Some(next) => issuer = next.issuer(),
-            None if depth == 0 => {
-                return refuse(
-                    ErrorCode::UnableToVerifyLeafSignature,
-                    "The issuer of the certificate is neither sent by the peer nor trusted; give the CA's certificate as `ca`.",
-                );
-            }
-            None => break,
-        }
-    }
-    refuse(
-        ErrorCode::UnableToGetIssuerCertLocally,
-        "The issuer of the last certificate of the chain is not trusted; give the CA's certificate as `ca`.",
+/// The path that webpki finds, leaf first and with the anchor's certificate.
+fn trusted_path(
+    context: &Context,
+    end_entity: &CertificateDer<'_>,
+    sent: &[CertificateDer<'_>],
+    purpose: Purpose,
+    now: UnixTime,
+) -> Result<Vec<CertificateDer<'static>>, ChainError> {
+    let roots = context.roots();
+    let own = roots.intermediates().iter().map(|certificate| CertificateDer::from(certificate.as_ref()));
+    let intermediates: Vec<CertificateDer<'_>> = own.chain(sent.iter().cloned()).collect();
+    let lists: Vec<&CertRevocationList<'_>> = context.crls().lists().iter().collect();
+    let usage = match purpose {
+        Purpose::ServerAuth => KeyUsage::server_auth(),
+        Purpose::ClientAuth => KeyUsage::client_auth(),
+    };
+    let leaf = EndEntityCert::try_from(end_entity)?;
+    let path = leaf.verify_for_usage(
+        context.provider().signature_verification_algorithms.all,
+        roots.anchors(),
+        &intermediates,
+        now,
+        usage,
+        revocation(&lists),
+        None,
+    )?;
+    let mut certificates = vec![end_entity.clone().into_owned()];
+    certificates.extend(path.intermediate_certificates().map(|certificate| certificate.der().into_owned()));
+    let is_anchor = |certificate: &&CertificateDer<'static>| {
+        X509::new(certificate).is_some_and(|x509| {
+            der::only(x509.subject, der::SEQUENCE) == Some(path.anchor().subject.as_ref())
+                && der::only(x509.spki, der::SEQUENCE) == Some(path.anchor().subject_public_key_info.as_ref())
+        })
+    };
+    let anchor = roots.certificates().iter().find(is_anchor);
+    // A certificate that signs itself may be leaf and anchor.
+    certificates.extend(anchor.filter(|anchor| certificates.last() != Some(anchor)).cloned());
+    Ok(certificates)
+}
+
+/// Every certificate below the anchor must be in the scope of a list that is not too old, as with OpenSSL's
+/// `X509_V_FLAG_CRL_CHECK_ALL`.
+fn revocation<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
+    let builder = RevocationOptionsBuilder::new(lists).ok()?;
+    Some(
+        builder
+            .with_depth(RevocationCheckDepth::Chain)
+            .with_status_policy(UnknownStatusPolicy::Deny)
+            .with_expiration_policy(ExpirationPolicy::Enforce)
+            .build(),
     )
 }
 
-fn refusal(cause: &ChainError) -> Refusal {
+/// What webpki alone finds wrong.
+fn refusal(cause: &ChainError) -> Fault {
     let (code, message, tls) = match cause {
-        ChainError::CertExpired { .. } => {
-            (ErrorCode::CertHasExpired, "A certificate of the chain has expired.".to_owned(), CertificateError::Expired)
-        }
-        ChainError::CertNotValidYet { .. } => (
-            ErrorCode::CertNotYetValid,
-            "A certificate of the chain is not valid yet; is the clock right?".to_owned(),
-            CertificateError::NotValidYet,
-        ),
         ChainError::CertRevoked => {
             (ErrorCode::CertRevoked, "A certificate of the chain was revoked.".to_owned(), CertificateError::Revoked)
         }
-        ChainError::InvalidSignatureForPublicKey => (
-            ErrorCode::CertSignatureFailure,
-            "The signature of a certificate of the chain is wrong.".to_owned(),
-            CertificateError::BadSignature,
+        ChainError::UnknownRevocationStatus => (
+            ErrorCode::UnableToGetCrl,
+            "There is no revocation list for a certificate of the chain; give one of each issuer as `crl`.".to_owned(),
+            CertificateError::UnknownRevocationStatus,
         ),
-        ChainError::EndEntityUsedAsCa => (
-            ErrorCode::InvalidCa,
-            "A certificate of the chain was issued by one that is no CA.".to_owned(),
-            CertificateError::UnknownIssuer,
-        ),
-        ChainError::PathLenConstraintViolated => (
-            ErrorCode::PathLengthExceeded,
-            "There are more certificates below a CA than it allows.".to_owned(),
-            CertificateError::UnknownIssuer,
-        ),
-        ChainError::RequiredEkuNotFoundContext(_) | ChainError::EmptyEkuExtension => (
-            ErrorCode::InvalidPurpose,
-            "The certificate's extended key usage does not allow what it is used for here.".to_owned(),
-            CertificateError::InvalidPurpose,
+        ChainError::CrlExpired { .. } => (
+            ErrorCode::CrlHasExpired,
+            "A revocation list for a certificate of the chain is too old; give a newer one as `crl`.".to_owned(),
+            CertificateError::UnknownRevocationStatus,
         ),
         ChainError::UnknownIssuer => (
             ErrorCode::UnableToGetIssuerCertLocally,
@@ -141,8 +146,14 @@ fn refusal(cause: &ChainError) -> Refusal {
         ),
         ChainError::CaUsedAsEndEntity => (
             ErrorCode::CertUntrusted,
-            "The certificate is that of a CA, and can't stand for a server or client itself.".to_owned(),
+            "The certificate is that of a CA, and can't stand for a server or client itself, except in compat mode."
+                .to_owned(),
             CertificateError::InvalidPurpose,
+        ),
+        ChainError::UnsupportedCertVersion => (
+            ErrorCode::CertUntrusted,
+            "A certificate of the chain is not of version 3, and is only taken in compat mode.".to_owned(),
+            CertificateError::BadEncoding,
         ),
         ChainError::BadDer | ChainError::BadDerTime | ChainError::TrailingData(_) => (
             ErrorCode::CertUntrusted,
@@ -155,5 +166,5 @@ fn refusal(cause: &ChainError) -> Refusal {
             CertificateError::UnknownIssuer,
         ),
     };
-    Refusal { error: Error::new(code, message), tls }
+    Fault::new(code, message, tls)
 }

@@ -1,6 +1,10 @@
 //! The check of the peer's certificate: chain and name by webpki, and what is wrong by OpenSSL's names (row K2).
 
 mod chain;
+mod compat;
+mod constraints;
+mod faults;
+mod path;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,11 +13,11 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error as TlsError, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::KeyUsage;
+use webpki::EndEntityCert;
 
 use crate::context::Context;
 use crate::error::{Alert, Direction, Error, ErrorCode};
-use chain::Refusal;
+use faults::{Fault, Purpose};
 
 /// Checks the certificate of one connection's peer, and keeps what came of it in a [`Verdict`].
 ///
@@ -21,19 +25,34 @@ use chain::Refusal;
 #[derive(Debug)]
 pub(crate) struct PeerVerifier {
     context: Arc<Context>,
-    reject_unauthorized: bool,
+    options: VerifyOptions,
     hints: Vec<DistinguishedName>,
     verdict: Arc<Verdict>,
 }
 
+/// How the peer's certificate is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VerifyOptions {
+    /// Whether a certificate that is not verified ends the connection (row O13).
+    pub(crate) reject_unauthorized: bool,
+    /// Whether the caller checks by itself that a server's certificate is for the server (row O22). The chain is checked all the
+    /// same. Who sets this and checks nothing talks to whoever has any certificate of a trusted CA.
+    pub(crate) danger_skip_server_identity: bool,
+}
+
 /// What the check of the peer's certificate came to. One a connection.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict(Mutex<Option<Result<(), Error>>>);
+pub(crate) struct Verdict(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    outcome: Option<Result<(), Error>>,
+    chain: Vec<CertificateDer<'static>>,
+}
 
 impl PeerVerifier {
-    /// A verifier against the trust anchors of `context`. It lets a handshake go on whatever it finds where
-    /// `reject_unauthorized` is false (row O13).
-    pub(crate) fn new(context: Arc<Context>, reject_unauthorized: bool, verdict: Arc<Verdict>) -> Self {
+    /// A verifier against the trust anchors and revocation lists of `context`.
+    pub(crate) fn new(context: Arc<Context>, options: VerifyOptions, verdict: Arc<Verdict>) -> Self {
         let hints = match context.roots().are_own() {
             true => {
                 context.roots().anchors().iter().map(|anchor| DistinguishedName::in_sequence(&anchor.subject)).collect()
@@ -41,7 +60,7 @@ impl PeerVerifier {
             // Mozilla's hundred and more names would fill a record, and no client certificate comes from them.
             false => Vec::new(),
         };
-        Self { context, reject_unauthorized, hints, verdict }
+        Self { context, options, hints, verdict }
     }
 
     fn check(
@@ -51,30 +70,31 @@ impl PeerVerifier {
         name: Option<&ServerName<'_>>,
         now: UnixTime,
     ) -> Result<(), TlsError> {
-        let usage = match name {
-            Some(_) => KeyUsage::server_auth(),
-            None => KeyUsage::client_auth(),
+        let purpose = match name {
+            Some(_) => Purpose::ServerAuth,
+            None => Purpose::ClientAuth,
         };
-        let found =
-            chain::check(end_entity, intermediates, self.context.roots().anchors(), self.algorithms().all, usage, now)
-                .and_then(|()| match name {
-                    Some(name) => chain::check_name(end_entity, name),
-                    None => Ok(()),
-                });
-        match found {
+        let checked = chain::check(&self.context, end_entity, intermediates, purpose, now);
+        let name = name.filter(|_| !self.options.danger_skip_server_identity);
+        let outcome = checked.outcome.and_then(|()| match name {
+            Some(name) if self.context.compat() => compat::check_name(end_entity, name),
+            Some(name) => chain::check_name(end_entity, name),
+            None => Ok(()),
+        });
+        match outcome {
             Ok(()) => {
-                self.verdict.set(Ok(()));
+                self.verdict.set(Ok(()), checked.chain);
                 Ok(())
             }
-            Err(Refusal { mut error, tls }) => {
-                if self.reject_unauthorized {
+            Err(Fault { mut error, tls }) => {
+                if self.options.reject_unauthorized {
                     error.alert = Some(Alert {
                         direction: Direction::Sent,
                         description: u8::from(rustls::AlertDescription::from(tls.clone())),
                     });
                 }
-                self.verdict.set(Err(error));
-                match self.reject_unauthorized {
+                self.verdict.set(Err(error), checked.chain);
+                match self.options.reject_unauthorized {
                     true => Err(TlsError::InvalidCertificate(tls)),
                     false => Ok(()),
                 }
@@ -86,13 +106,21 @@ impl PeerVerifier {
         &self.context.provider().signature_verification_algorithms
     }
 
+    /// Whether this is a certificate that webpki does not read, and compat mode does.
+    fn needs_compat(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.context.compat() && EndEntityCert::try_from(certificate).is_err()
+    }
+
     fn verify_tls12(
         &self,
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls12_signature(message, cert, dss, self.algorithms())
+        match self.needs_compat(cert) {
+            true => compat::verify_tls12_signature(message, cert, dss, self.algorithms()),
+            false => verify_tls12_signature(message, cert, dss, self.algorithms()),
+        }
     }
 
     fn verify_tls13(
@@ -101,22 +129,31 @@ impl PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(message, cert, dss, self.algorithms())
+        match self.needs_compat(cert) {
+            true => compat::verify_tls13_signature(message, cert, dss, self.algorithms()),
+            false => verify_tls13_signature(message, cert, dss, self.algorithms()),
+        }
     }
 }
 
 impl Verdict {
     /// Whether chain and name were checked and found good.
     pub(crate) fn is_good(&self) -> bool {
-        matches!(*self.lock(), Some(Ok(())))
+        matches!(self.lock().outcome, Some(Ok(())))
     }
 
     /// What is wrong with the peer's certificate.
     pub(crate) fn error(&self) -> Option<Error> {
-        match &*self.lock() {
+        match &self.lock().outcome {
             Some(Err(error)) => Some(error.clone()),
             _ => None,
         }
+    }
+
+    /// The peer's certificate and those above it, each the issuer of the one before: to the trust anchor where they are verified,
+    /// else as far as what was sent and what is trusted link up (row K7). Empty where no certificate came.
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.lock().chain.clone()
     }
 
     /// What is wrong where a certificate was asked for and none came. Node gives that this name.
@@ -124,11 +161,12 @@ impl Verdict {
         Error::new(ErrorCode::UnableToGetIssuerCert, "The client was asked for a certificate and sent none.")
     }
 
-    pub(crate) fn set(&self, verdict: Result<(), Error>) {
-        *self.lock() = Some(verdict);
+    /// Takes over what was found out before, in the connection whose session is resumed or in none.
+    pub(crate) fn set(&self, outcome: Result<(), Error>, chain: Vec<CertificateDer<'static>>) {
+        *self.lock() = State { outcome: Some(outcome), chain };
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Result<(), Error>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -170,7 +208,7 @@ impl ServerCertVerifier for PeerVerifier {
 
 impl ClientCertVerifier for PeerVerifier {
     fn client_auth_mandatory(&self) -> bool {
-        self.reject_unauthorized
+        self.options.reject_unauthorized
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

@@ -50,11 +50,8 @@ impl Guest {
             Version::Tls12 => ProtocolVersion::Tls12,
             Version::Tls13 => ProtocolVersion::Tls13,
         };
-        let context = ContextOptions {
-            min_version: Some(version),
-            max_version: Some(version),
-            ..context_options(setup)
-        };
+        let context =
+            ContextOptions { min_version: Some(version), max_version: Some(version), ..context_options(setup) };
         Ok(Guest { tls: Host::shared()?.instance().await?, context, options: pair_options(setup, role) })
     }
 

@@ -96,16 +96,79 @@ const FLEET: [u8; 48] = [42; 48];
 
 const CASES: &[Case] = &[
     Case { what: "is resumed by a ticket", ids: "[O18 K8]", before: |_| (), between: Between::Nothing, resumed: true },
-    Case { what: "is resumed by an id in the guest", ids: "[O18]", before: |guest| guest.options.no_tickets = true, between: Between::Nothing, resumed: true },
-    Case { what: "is resumed from outside", ids: "[S3 S4]", before: |guest| guest.options.session_events = true, between: Between::Nothing, resumed: true },
-    Case { what: "is resumed from outside in another instance", ids: "[S3 S4]", before: |guest| guest.options.session_events = true, between: Between::AnotherInstance(|guest| guest.options.session_events = true), resumed: true },
-    Case { what: "is not resumed where it was forgotten outside", ids: "[S4]", before: |guest| guest.options.session_events = true, between: Between::Forgotten, resumed: false },
-    Case { what: "is not resumed by another instance", ids: "[O19]", before: |_| (), between: Between::AnotherInstance(|_| ()), resumed: false },
-    Case { what: "is resumed by another instance with the same ticket keys", ids: "[O19 S8]", before: fleet, between: Between::AnotherInstance(fleet), resumed: true },
-    Case { what: "is not resumed by another instance of another context id", ids: "[O18 O19]", before: fleet, between: Between::AnotherInstance(|guest| { fleet(guest); guest.context.session_id_context = b"other".to_vec(); }), resumed: false },
-    Case { what: "is resumed after one rotation of ticket keys", ids: "[S8]", before: |_| (), between: Between::Rotations(1), resumed: true },
-    Case { what: "is not resumed after two rotations of ticket keys", ids: "[S8]", before: |_| (), between: Between::Rotations(2), resumed: false },
-    Case { what: "is not resumed when its life is over", ids: "[O18]", before: |guest| guest.context.session_timeout = Some(1), between: Between::Late, resumed: false },
+    Case {
+        what: "is resumed by an id in the guest",
+        ids: "[O18]",
+        before: |guest| guest.options.no_tickets = true,
+        between: Between::Nothing,
+        resumed: true,
+    },
+    Case {
+        what: "is resumed from outside",
+        ids: "[S3 S4]",
+        before: |guest| guest.options.session_events = true,
+        between: Between::Nothing,
+        resumed: true,
+    },
+    Case {
+        what: "is resumed from outside in another instance",
+        ids: "[S3 S4]",
+        before: |guest| guest.options.session_events = true,
+        between: Between::AnotherInstance(|guest| guest.options.session_events = true),
+        resumed: true,
+    },
+    Case {
+        what: "is not resumed where it was forgotten outside",
+        ids: "[S4]",
+        before: |guest| guest.options.session_events = true,
+        between: Between::Forgotten,
+        resumed: false,
+    },
+    Case {
+        what: "is not resumed by another instance",
+        ids: "[O19]",
+        before: |_| (),
+        between: Between::AnotherInstance(|_| ()),
+        resumed: false,
+    },
+    Case {
+        what: "is resumed by another instance with the same ticket keys",
+        ids: "[O19 S8]",
+        before: fleet,
+        between: Between::AnotherInstance(fleet),
+        resumed: true,
+    },
+    Case {
+        what: "is not resumed by another instance of another context id",
+        ids: "[O18 O19]",
+        before: fleet,
+        between: Between::AnotherInstance(|guest| {
+            fleet(guest);
+            guest.context.session_id_context = b"other".to_vec();
+        }),
+        resumed: false,
+    },
+    Case {
+        what: "is resumed after one rotation of ticket keys",
+        ids: "[S8]",
+        before: |_| (),
+        between: Between::Rotations(1),
+        resumed: true,
+    },
+    Case {
+        what: "is not resumed after two rotations of ticket keys",
+        ids: "[S8]",
+        before: |_| (),
+        between: Between::Rotations(2),
+        resumed: false,
+    },
+    Case {
+        what: "is not resumed when its life is over",
+        ids: "[O18]",
+        before: |guest| guest.context.session_timeout = Some(1),
+        between: Between::Late,
+        resumed: false,
+    },
 ];
 
 fn fleet(guest: &mut Guest) {

@@ -703,7 +703,7 @@ impl Connection {
         if done {
             self.secure = true;
             if self.options.is_server && self.options.request_cert && self.peer_certificates().is_empty() {
-                self.verdict.set(Err(Verdict::missing()));
+                self.verdict.set(Err(Verdict::missing()), Vec::new());
             }
             // Sessions of the handshake come before its end, as in Node.
             self.tell_sessions();
@@ -721,8 +721,10 @@ impl Connection {
                 }
             }
             Side::Server { open: Some((_, sessions)), .. } => match sessions.take_restored() {
-                Some(Client::Authorized) if self.reused => self.verdict.set(Ok(())),
-                Some(Client::Unauthorized(error)) if self.reused => self.verdict.set(Err(error)),
+                Some(Client::Authorized) if self.reused => self.verdict.set(Ok(()), self.peer_certificates().to_vec()),
+                Some(Client::Unauthorized(error)) if self.reused => {
+                    self.verdict.set(Err(error), self.peer_certificates().to_vec());
+                }
                 _ => {}
             },
             _ => {}

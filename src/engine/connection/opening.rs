@@ -13,7 +13,7 @@ use super::super::sessions::server::ConnectionSessions;
 use crate::context::Context;
 use crate::context::Identities;
 use crate::error::{Error, Role, from_rustls};
-use crate::verify::{PeerVerifier, Verdict};
+use crate::verify::{PeerVerifier, Verdict, VerifyOptions};
 
 /// What a server shows: one of the context's identities, with the staple for it.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(super) fn client_side(context: &Arc<Context>, options: &ConnectionOptions, v
 pub(super) fn terms(context: &Context, options: &ConnectionOptions) -> Terms {
     Terms {
         servername: options.servername.clone().unwrap_or_default().to_ascii_lowercase(),
-        binding: context.client_binding(options.reject_unauthorized),
+        binding: context.client_binding(verify_options(options)),
     }
 }
 
@@ -104,7 +104,14 @@ pub(super) fn server_config(
 }
 
 fn verifier(context: &Arc<Context>, options: &ConnectionOptions, verdict: &Arc<Verdict>) -> PeerVerifier {
-    PeerVerifier::new(context.clone(), options.reject_unauthorized, verdict.clone())
+    PeerVerifier::new(context.clone(), verify_options(options), verdict.clone())
+}
+
+fn verify_options(options: &ConnectionOptions) -> VerifyOptions {
+    VerifyOptions {
+        reject_unauthorized: options.reject_unauthorized,
+        danger_skip_server_identity: options.danger_skip_server_identity,
+    }
 }
 
 impl ServerSide {

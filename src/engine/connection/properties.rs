@@ -52,6 +52,12 @@ impl Connection {
         self.verdict.error()
     }
 
+    /// The peer's certificate and those above it, each the issuer of the one before: to the trust anchor where they are verified,
+    /// else as far as what was sent and the context's CAs link up (row K7). Empty where no certificate came.
+    pub fn peer_certificate_chain(&self) -> Vec<CertificateDer<'static>> {
+        self.verdict.chain()
+    }
+
     /// The name that the client asked for by SNI (row K4).
     pub fn servername(&self) -> Option<&str> {
         self.servername.as_deref()
