@@ -82,6 +82,8 @@ macro_rules! with_error_codes {
             ErrTlsHandshakeTimeout => "ERR_TLS_HANDSHAKE_TIMEOUT", None;
             /// Renegotiation was asked for, which is never done (row K14).
             ErrTlsRenegotiationDisabled => "ERR_TLS_RENEGOTIATION_DISABLED", None;
+            /// The peer asked for renegotiation more often than `CLIENT_RENEG_LIMIT` (row K14).
+            ErrTlsSessionAttack => "ERR_TLS_SESSION_ATTACK", None;
             /// A server has as many connections as it may have (row O24).
             ErrServerMaxConnections => "ERR_SERVER_MAX_CONNECTIONS", None;
             /// The caller gave the connection up.

@@ -27,6 +27,11 @@ pub(crate) fn from_rustls(error: &TlsError, role: Role) -> Error {
         ),
         TlsError::InvalidMessage(cause) => invalid_message(cause, role),
         TlsError::PeerIncompatible(cause) => incompatible(cause, role),
+        TlsError::PeerMisbehaved(cause @ PeerMisbehaved::TooManyRenegotiationRequests) => sent(
+            ErrorCode::ErrTlsSessionAttack,
+            "The peer asked for renegotiation again after it was refused (RFC 9325 section 3.5).",
+            misbehaved_alert(cause),
+        ),
         TlsError::PeerMisbehaved(cause) => sent(
             ErrorCode::ErrSslIllegalParameter,
             format!("The peer broke the protocol: {cause:?}."),

@@ -72,6 +72,19 @@ impl Peer {
         result.with_context(|| format!("waiting for {name} to say {words:?}; it said:\n{}", self.text))
     }
 
+    /// Waits until it has said this and then ` .`, and gives what stands between.
+    pub async fn word_after(&mut self, words: &str) -> Result<String> {
+        self.until(words).await?;
+        loop {
+            let rest = self.text.split_once(words).map(|(_, rest)| rest).unwrap_or_default();
+            if let Some((word, _)) = rest.split_once(" .") {
+                return Ok(word.to_string());
+            }
+            let bytes = within(async { self.output.recv().await.context("it has ended") }).await?;
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
     /// Writes to its input.
     pub async fn say(&mut self, words: &str) -> Result<()> {
         let input = self.input.as_mut().context("its input was closed")?;
