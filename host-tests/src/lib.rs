@@ -4,6 +4,7 @@
 //! * [`tls`]: an instance, and its resources as handles.
 //! * [`tcp`]: a TCP connection as streams of `wasi:io`; [`pump`]: what moves the bytes.
 //! * [`exchange`]: what is said over a connection.
+//! * [`hello`]: what the component offers as a client.
 //! * [`setup`]: what is asked of an end, and what it reports; [`certificates`]: made on the fly.
 //! * [`peers`]: OpenSSL, Node, rustls with ring, and the component itself.
 //! * [`meeting`]: two of them meet, and what they saw must agree.
@@ -15,6 +16,7 @@ pub mod bindings;
 pub mod certificates;
 pub mod conversation;
 pub mod exchange;
+pub mod hello;
 pub mod host;
 pub mod meeting;
 pub mod memory;

@@ -13,6 +13,7 @@ use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream, InputStream, Ou
 use crate::bindings;
 use crate::host::{State, error};
 
+pub use bindings::exports::guest::tls::secure_context::CertificateCompression;
 pub use bindings::exports::guest::tls::secure_pair::{
     AlpnOffer, Certificate, Cipher, Cleartext, EphemeralKeyInfo, Event, NewSession, OcspRequest,
 };
@@ -35,24 +36,38 @@ pub struct Tls {
 pub struct ContextOptions {
     /// Certificate chains, PEM.
     pub certificates: Vec<Vec<u8>>,
-    /// Private keys, PEM.
+    /// Private keys, PEM or DER.
     pub keys: Vec<Vec<u8>>,
+    /// PKCS#12 files.
+    pub pfxs: Vec<Vec<u8>>,
+    /// The passphrase of all keys and PKCS#12 files.
+    pub passphrase: Option<Vec<u8>>,
     /// Trust anchors, PEM.
     pub roots: Vec<Vec<u8>>,
     /// The cipher list.
     pub ciphers: Option<String>,
+    /// The signature schemes.
+    pub sigalgs: Option<String>,
     /// The groups.
     pub groups: Option<String>,
+    /// Parameters of finite-field Diffie-Hellman.
+    pub dhparam: Option<Vec<u8>>,
+    /// OpenSSL's name of a method.
+    pub secure_protocol: Option<String>,
+    /// How long sessions live, in seconds.
+    pub session_timeout: Option<u32>,
+    /// Whose sessions they are.
+    pub session_id_context: Option<Vec<u8>>,
+    /// The keys of tickets.
+    pub ticket_keys: Option<Vec<u8>>,
+    /// Whether the server's order of suites wins.
+    pub honor_cipher_order: Option<bool>,
+    /// How certificates may be compressed.
+    pub certificate_compression: Vec<CertificateCompression>,
     /// The lowest version.
     pub min_version: Option<ProtocolVersion>,
     /// The highest version.
     pub max_version: Option<ProtocolVersion>,
-    /// How long sessions live, in seconds.
-    pub session_timeout: Option<u32>,
-    /// What sessions are bound to.
-    pub session_id_context: Vec<u8>,
-    /// What seals tickets.
-    pub ticket_keys: Option<Vec<u8>>,
 }
 
 /// What a connection is made of; see `secure-pair-options`.
@@ -121,6 +136,18 @@ impl Tls {
         guest.call_ciphers(&mut self.store).await.map_err(error)
     }
 
+    /// What holds where nothing else was asked for: `default-ciphers`, `default-ecdh-curve`, `default-min-version`,
+    /// `default-max-version`.
+    pub async fn defaults(&mut self) -> Result<(String, String, ProtocolVersion, ProtocolVersion)> {
+        let (guest, store) = (self.world.guest_tls_secure_context(), &mut self.store);
+        Ok((
+            guest.call_default_ciphers(&mut *store).await.map_err(error)?,
+            guest.call_default_ecdh_curve(&mut *store).await.map_err(error)?,
+            guest.call_default_min_version(&mut *store).await.map_err(error)?,
+            guest.call_default_max_version(&mut *store).await.map_err(error)?,
+        ))
+    }
+
     /// Makes a context.
     pub async fn context(&mut self, options: &ContextOptions) -> Creation<Context> {
         let guest = self.world.guest_tls_secure_context();
@@ -131,13 +158,43 @@ impl Tls {
             setters.call_add_cert(&mut *store, made, certificate).await.map_err(error)?;
         }
         for key in &options.keys {
-            setters.call_add_key(&mut *store, made, key).await.map_err(error)?;
+            let passphrase = options.passphrase.as_deref();
+            setters.call_add_key(&mut *store, made, key, passphrase).await.map_err(error)?;
+        }
+        for pfx in &options.pfxs {
+            let passphrase = options.passphrase.as_deref();
+            setters.call_add_pfx(&mut *store, made, pfx, passphrase).await.map_err(error)?;
         }
         for root in &options.roots {
             setters.call_add_ca(&mut *store, made, root).await.map_err(error)?;
         }
         if let Some(ciphers) = &options.ciphers {
             setters.call_set_ciphers(&mut *store, made, ciphers).await.map_err(error)?;
+        }
+        if let Some(sigalgs) = &options.sigalgs {
+            setters.call_set_sigalgs(&mut *store, made, sigalgs).await.map_err(error)?;
+        }
+        if let Some(dhparam) = &options.dhparam {
+            setters.call_set_dhparam(&mut *store, made, dhparam).await.map_err(error)?;
+        }
+        if let Some(name) = &options.secure_protocol {
+            setters.call_set_secure_protocol(&mut *store, made, name).await.map_err(error)?;
+        }
+        if let Some(seconds) = options.session_timeout {
+            setters.call_set_session_timeout(&mut *store, made, seconds).await.map_err(error)?;
+        }
+        if let Some(context) = &options.session_id_context {
+            setters.call_set_session_id_context(&mut *store, made, context).await.map_err(error)?;
+        }
+        if let Some(keys) = &options.ticket_keys {
+            setters.call_set_ticket_keys(&mut *store, made, keys).await.map_err(error)?;
+        }
+        if let Some(honor) = options.honor_cipher_order {
+            setters.call_set_honor_cipher_order(&mut *store, made, honor).await.map_err(error)?;
+        }
+        if !options.certificate_compression.is_empty() {
+            let algorithms = &options.certificate_compression;
+            setters.call_set_certificate_compression(&mut *store, made, algorithms).await.map_err(error)?;
         }
         if let Some(groups) = &options.groups {
             setters.call_set_ecdh_curve(&mut *store, made, groups).await.map_err(error)?;
@@ -147,15 +204,6 @@ impl Tls {
         }
         if let Some(version) = options.max_version {
             setters.call_set_max_version(&mut *store, made, version).await.map_err(error)?;
-        }
-        if let Some(seconds) = options.session_timeout {
-            setters.call_set_session_timeout(&mut *store, made, seconds).await.map_err(error)?;
-        }
-        if !options.session_id_context.is_empty() {
-            setters.call_set_session_id_context(&mut *store, made, &options.session_id_context).await.map_err(error)?;
-        }
-        if let Some(keys) = &options.ticket_keys {
-            setters.call_set_ticket_keys(&mut *store, made, keys).await.map_err(error)?;
         }
         let context = guest.secure_context().call_create(&mut *store, made).await.map_err(error)?;
         Ok(context.map(Context))
@@ -275,7 +323,10 @@ macro_rules! calls {
     };
 }
 
-calls! { Context: guest_tls_secure_context, secure_context; }
+calls! { Context: guest_tls_secure_context, secure_context;
+    /// `warnings`
+    warnings = call_warnings() -> Vec<String>;
+}
 
 calls! { Pair: guest_tls_secure_pair, secure_pair;
     /// `write-encrypted`

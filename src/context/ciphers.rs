@@ -392,6 +392,12 @@ mod tests {
     }
 
     #[test]
+    fn the_default_as_a_list_is_the_default() {
+        let list = parse(&names::default_ciphers()).expect("it is a list");
+        assert_eq!((list.tls13, list.tls12), (TLS13.to_vec(), TLS12.to_vec()));
+    }
+
+    #[test]
     fn every_command_that_is_wrong_is_told() {
         let errors = parse("ALL:@NOTHING:?:@SECLEVEL=4").expect_err("three of four are wrong");
         let codes: Vec<_> = errors.iter().map(|error| error.code).collect();

@@ -242,3 +242,86 @@ fn suits(suite: CipherSuite, algorithm: SignatureAlgorithm) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::{CipherSuite as Suite, SignatureScheme as Scheme};
+
+    use super::*;
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_bytes!(concat!("tests/fixtures/", $name))
+        };
+    }
+
+    const CERTS: [&[u8]; 3] = [fixture!("rsa.cert.pem"), fixture!("ed25519.cert.pem"), fixture!("p256.cert.pem")];
+    /// In another order than the certificates.
+    const KEYS: [&[u8]; 3] = [fixture!("p256.pem"), fixture!("rsa.pkcs1.pem"), fixture!("ed25519.pem")];
+    const TLS13: Suite = Suite::TLS13_AES_128_GCM_SHA256;
+
+    #[test]
+    fn the_identity_is_the_first_that_suits_the_client() {
+        let identities = three();
+        type Row = (&'static str, &'static [Scheme], &'static [Suite], usize);
+        #[rustfmt::skip]
+        let rows: [Row; 8] = [
+            ("all", &[Scheme::ECDSA_NISTP256_SHA256, Scheme::ED25519, Scheme::RSA_PSS_SHA256], &[TLS13], 0),
+            ("RSA", &[Scheme::RSA_PKCS1_SHA256], &[TLS13], 0),
+            ("Ed25519", &[Scheme::ED25519], &[TLS13], 1),
+            ("ECDSA", &[Scheme::ECDSA_NISTP256_SHA256], &[TLS13], 2),
+            ("all, and a suite for RSA", &[Scheme::ECDSA_NISTP256_SHA256, Scheme::RSA_PSS_SHA256], &[Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256], 0),
+            ("all, and a suite for ECDSA", &[Scheme::ECDSA_NISTP256_SHA256, Scheme::RSA_PSS_SHA256], &[Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], 2),
+            ("Ed25519, and a suite for ECDSA", &[Scheme::ED25519], &[Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], 1),
+            ("none of ours, so the first", &[Scheme::ED448], &[TLS13], 0),
+        ];
+        for (what, schemes, suites, expected) in rows {
+            assert_eq!(leaf(identities.for_client(schemes, suites)), Some(certificate(expected)), "{what}");
+            let signs = what != "none of ours, so the first";
+            assert_eq!(identities.can_sign(schemes), signs, "{what}");
+        }
+    }
+
+    #[test]
+    fn schemes_restrict_and_order_what_keys_sign_with() {
+        let all = [Scheme::RSA_PSS_SHA256, Scheme::RSA_PKCS1_SHA512, Scheme::ED25519, Scheme::ECDSA_NISTP256_SHA256];
+        let identities = three().restricted_to(vec![Scheme::RSA_PKCS1_SHA512, Scheme::RSA_PSS_SHA256]);
+        let rsa = identities.for_client(&all, &[TLS13]).expect("there are three");
+        let scheme = |schemes: &[Scheme]| rsa.key.choose_scheme(schemes).map(|signer| signer.scheme());
+        assert_eq!(scheme(&all), Some(Scheme::RSA_PKCS1_SHA512));
+        assert_eq!(scheme(&[Scheme::RSA_PSS_SHA256]), Some(Scheme::RSA_PSS_SHA256));
+        assert_eq!(scheme(&[Scheme::RSA_PSS_SHA512]), None);
+        assert!(!identities.can_sign(&[Scheme::ED25519, Scheme::ECDSA_NISTP256_SHA256]));
+    }
+
+    #[test]
+    fn a_pfx_gives_an_identity_and_its_authorities() {
+        let word = "Grüße".as_bytes().to_vec();
+        let file = |file: &[u8]| SecretFile { file: file.to_vec().into(), passphrase: Some(word.clone().into()) };
+        let pfxs = [file(fixture!("modern.p12")), file(fixture!("sha512.p12"))];
+        let (identities, authorities) = Identities::new(&[], &[], &pfxs, key_provider()).expect("both are good");
+        let ecdsa = identities.for_client(&[Scheme::ECDSA_NISTP256_SHA256], &[TLS13]);
+        assert_eq!(leaf(ecdsa), Some(certificate(2)));
+        assert_eq!(ecdsa.map(|identity| identity.cert.len()), Some(1), "the authority is not sent");
+        assert_eq!(leaf(identities.for_client(&[Scheme::RSA_PSS_SHA256], &[TLS13])), Some(certificate(0)));
+        assert_eq!(authorities, pem::certificates(fixture!("ca.pem")).expect("it is one"));
+    }
+
+    fn three() -> Identities {
+        let keys = KEYS.map(|key| SecretFile::from(key.to_vec()));
+        let certs = CERTS.map(<[u8]>::to_vec);
+        Identities::new(&certs, &keys, &[], key_provider()).expect("all belong together").0
+    }
+
+    fn key_provider() -> &'static dyn KeyProvider {
+        crate::provider::crypto_provider().key_provider
+    }
+
+    fn leaf(identity: Option<&Arc<CertifiedKey>>) -> Option<CertificateDer<'static>> {
+        identity?.cert.first().cloned()
+    }
+
+    fn certificate(number: usize) -> CertificateDer<'static> {
+        pem::certificates(CERTS[number]).expect("it is one").remove(0)
+    }
+}

@@ -350,6 +350,47 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_pfx_stands_alone_and_its_authorities_are_trusted_besides_the_others() {
+        let pfx = SecretFile {
+            file: include_bytes!("tests/fixtures/modern.p12").to_vec().into(),
+            passphrase: Some("Grüße".as_bytes().to_vec().into()),
+        };
+        let alone = ContextOptions { pfxs: vec![pfx.clone()], ..ContextOptions::default() };
+        let context = Context::new(&alone).expect("the file is good");
+        let others = Context::new(&ContextOptions::default()).expect("the defaults are good");
+        assert_eq!(context.roots().anchors().len(), others.roots().anchors().len() + 1);
+        assert!(!context.identities().is_empty());
+
+        let errors = Context::new(&ContextOptions { pfxs: vec![pfx], ..options(&[CERT], &[KEY], &[CERT]) });
+        let errors = errors.expect_err("it excludes all three");
+        assert_eq!(errors.iter().map(|error| error.code).collect::<Vec<_>>(), [ErrorCode::ErrInvalidArgValue]);
+        assert!(errors[0].message.contains("key and cert and ca"), "{}", errors[0]);
+    }
+
+    #[test]
+    fn options_without_effect_are_told() {
+        let options = ContextOptions { dhparam: Some(b"auto".to_vec()), ..ContextOptions::default() };
+        let context = Context::new(&options).expect("auto is good");
+        assert!(context.warnings()[0].contains("dhparam"), "{:?}", context.warnings());
+        assert!(Context::new(&ContextOptions::default()).expect("the defaults are good").warnings().is_empty());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let secret = SecretFile { file: KEY.to_vec().into(), passphrase: Some(b"open sesame".to_vec().into()) };
+        let options = ContextOptions {
+            ticket_keys: Some(vec![0x5a; TICKET_KEYS].into()),
+            keys: vec![secret],
+            certs: vec![CERT.to_vec()],
+            ..ContextOptions::default()
+        };
+        let context = Context::new(&options).expect("they are good");
+        for shown in [format!("{:?}", options.keys), format!("{:?}", options.ticket_keys), format!("{context:?}")] {
+            assert!(!shown.contains("90, 90") && !shown.contains("45, 45") && !shown.contains("sesame"), "{shown}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

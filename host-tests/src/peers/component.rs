@@ -12,9 +12,14 @@ use crate::tls::{ContextOptions, Error, ErrorCode, Pair, PairOptions, ProtocolVe
 
 /// A server that takes one connection.
 pub async fn listen(setup: &Setup) -> Result<Listening> {
+    listen_with(&context_options(setup), setup).await
+}
+
+/// A server that takes one connection, with a context that is not the setup's own.
+pub async fn listen_with(options: &ContextOptions, setup: &Setup) -> Result<Listening> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let port = listener.local_addr()?.port();
-    let (mut tls, pair) = start(setup, Role::Server).await?;
+    let (mut tls, pair) = start(options, setup, Role::Server).await?;
     let setup = setup.clone();
     let server = async move {
         let (tcp, _) = listener.accept().await?;
@@ -26,7 +31,12 @@ pub async fn listen(setup: &Setup) -> Result<Listening> {
 
 /// A client.
 pub async fn connect(setup: &Setup, port: u16) -> Result<Report> {
-    let (mut tls, pair) = start(setup, Role::Client).await?;
+    connect_with(&context_options(setup), setup, port).await
+}
+
+/// A client, with a context that is not the setup's own.
+pub async fn connect_with(options: &ContextOptions, setup: &Setup, port: u16) -> Result<Report> {
+    let (mut tls, pair) = start(options, setup, Role::Client).await?;
     let tcp = TcpStream::connect(("127.0.0.1", port)).await?;
     talk(setup, &mut tls, pair, tcp).await
 }
@@ -127,9 +137,9 @@ pub fn protocol_name(version: ProtocolVersion) -> &'static str {
     }
 }
 
-async fn start(setup: &Setup, role: Role) -> Result<(Tls, Pair)> {
+async fn start(options: &ContextOptions, setup: &Setup, role: Role) -> Result<(Tls, Pair)> {
     let mut tls = Host::shared()?.instance().await?;
-    let context = good(tls.context(&context_options(setup)).await?)?;
+    let context = good(tls.context(options).await?)?;
     let pair = good(tls.pair(context, &pair_options(setup, role)).await?)?;
     Ok((tls, pair))
 }

@@ -144,7 +144,7 @@ const CASES: &[Case] = &[
         before: fleet,
         between: Between::AnotherInstance(|guest| {
             fleet(guest);
-            guest.context.session_id_context = b"other".to_vec();
+            guest.context.session_id_context = Some(b"other".to_vec());
         }),
         resumed: false,
     },
