@@ -54,7 +54,8 @@ function connect(setup, port, report) {
 
 function common(setup) {
   return {
-    cert: setup.certificate, key: setup.key, ca: setup.roots, minVersion: setup.minVersion, maxVersion: setup.maxVersion,
+    cert: setup.certificate, key: setup.key, ca: setup.roots, crl: setup.crls ?? undefined,
+    allowPartialTrustChain: setup.allowPartialTrustChain, minVersion: setup.minVersion, maxVersion: setup.maxVersion,
     ciphers: setup.ciphers, ecdhCurve: setup.groups ?? 'auto', rejectUnauthorized: setup.rejectUnauthorized,
     ALPNProtocols: setup.alpn.length ? setup.alpn : undefined,
   };

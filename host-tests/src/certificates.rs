@@ -215,6 +215,52 @@ impl Identity {
         format!("{}{}", self.certificate, self.chain)
     }
 
+    /// A list of what it revoked, PEM (RFC 5280 section 5).
+    pub fn revocation_list(&self, revoked: &[&Identity], validity: Validity) -> String {
+        let folder = new_folder();
+        write(
+            &folder,
+            "crl.cnf",
+            "[ca]\ndefault_ca=ca_default\n[ca_default]\ndatabase=index.txt\ncrlnumber=number.txt\n\
+             default_md=sha256\ncrl_extensions=extensions\n[extensions]\nauthorityKeyIdentifier=keyid:always\n",
+        );
+        write(&folder, "index.txt", "");
+        write(&folder, "number.txt", "01\n");
+        let (certificate, key) = (self.certificate_path(), self.key_path());
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        let issuer = ["ca", "-config", "crl.cnf", "-keyfile", &key, "-cert", &certificate];
+        for identity in revoked {
+            openssl(&folder, &[&issuer[..], &["-revoke", &identity.certificate_path().display().to_string()]].concat());
+        }
+        let (from, to) = validity.times();
+        openssl(&folder, &[&issuer[..], &["-gencrl", "-crl_lastupdate", from, "-crl_nextupdate", to]].concat())
+    }
+
+    /// The same certificate of version 1, which has no extensions. Its issuer must be the one that it had.
+    pub fn of_version_1(&self, issuer: Option<&Identity>) -> Arc<Identity> {
+        let folder = new_folder();
+        write(&folder, "key.pem", &self.key);
+        let subject = format!("/O=guest-tls/CN={}", self.name);
+        openssl(&folder, &["req", "-new", "-key", "key.pem", "-subj", &subject, "-out", "request.pem"]);
+        let (signer, key) = match issuer {
+            Some(issuer) => (issuer.certificate_path(), issuer.key_path()),
+            None => (self.certificate_path(), folder.join("key.pem")),
+        };
+        let (signer, key) = (signer.display().to_string(), key.display().to_string());
+        let mut arguments = vec!["x509", "-req", "-in", "request.pem", "-days", "3650", "-out", "certificate.pem"];
+        match issuer {
+            Some(_) => arguments.extend(["-CA", &signer, "-CAkey", &key, "-set_serial", "1"]),
+            None => arguments.extend(["-signkey", &key]),
+        }
+        openssl(&folder, &arguments);
+        let certificate = fs::read_to_string(folder.join("certificate.pem"));
+        let certificate = certificate.unwrap_or_else(|error| panic!("certificate.pem: {error}"));
+        let chain = issuer.map_or_else(String::new, Identity::sent_by_its_subjects);
+        write(&folder, "chain.pem", &chain);
+        let (name, key) = (self.name.clone(), self.key.clone());
+        Arc::new(Identity { name, kind: self.kind, certificate, chain, key, is_root: issuer.is_none(), folder })
+    }
+
     /// The path of its certificate.
     pub fn certificate_path(&self) -> PathBuf {
         self.folder.join("certificate.pem")

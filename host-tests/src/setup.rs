@@ -87,6 +87,12 @@ pub struct Setup {
     pub identity: Option<Arc<Identity>>,
     /// Whom it trusts.
     pub roots: Vec<Arc<Identity>>,
+    /// What it knows to be revoked, PEM.
+    pub crls: Vec<String>,
+    /// Whether whom it trusts may have been issued by somebody else.
+    pub allow_partial_trust_chain: bool,
+    /// Component: whether it takes what OpenSSL takes and webpki does not.
+    pub compat: bool,
     /// Client: whom it wants to talk to.
     pub servername: String,
     /// Application protocols, in order of preference.
@@ -174,6 +180,9 @@ impl Default for Setup {
             groups: Vec::new(),
             identity: None,
             roots: Vec::new(),
+            crls: Vec::new(),
+            allow_partial_trust_chain: false,
+            compat: false,
             servername: SERVER_NAME.to_string(),
             alpn: Vec::new(),
             request_cert: false,

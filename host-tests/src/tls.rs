@@ -13,9 +13,10 @@ use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream, InputStream, Ou
 use crate::bindings;
 use crate::host::{State, error};
 
+pub use bindings::exports::guest::tls::certificate::{Certificate, NameAttribute};
 pub use bindings::exports::guest::tls::secure_context::CertificateCompression;
 pub use bindings::exports::guest::tls::secure_pair::{
-    AlpnOffer, Certificate, Cipher, Cleartext, EphemeralKeyInfo, Event, NewSession, OcspRequest,
+    AlpnOffer, Cipher, Cleartext, EphemeralKeyInfo, Event, NewSession, OcspRequest,
 };
 pub use bindings::exports::guest::tls::types::{Direction, Error, ErrorCode, ProtocolVersion};
 
@@ -44,6 +45,12 @@ pub struct ContextOptions {
     pub passphrase: Option<Vec<u8>>,
     /// Trust anchors, PEM.
     pub roots: Vec<Vec<u8>>,
+    /// Revocation lists, PEM.
+    pub crls: Vec<Vec<u8>>,
+    /// Whether trust anchors may have been issued by somebody else.
+    pub allow_partial_trust_chain: bool,
+    /// Whether to take what OpenSSL takes and webpki does not.
+    pub compat: bool,
     /// The cipher list.
     pub ciphers: Option<String>,
     /// The signature schemes.
@@ -148,6 +155,22 @@ impl Tls {
         ))
     }
 
+    /// Reads a certificate.
+    pub async fn parse(&mut self, file: &[u8]) -> Answer<Certificate> {
+        self.world.guest_tls_certificate().call_parse(&mut self.store, file).await.map_err(error)
+    }
+
+    /// `check-server-identity`
+    pub async fn check_server_identity(&mut self, host: &str, certificate: &[u8]) -> Result<Option<Error>> {
+        let guest = self.world.guest_tls_certificate();
+        guest.call_check_server_identity(&mut self.store, host, certificate).await.map_err(error)
+    }
+
+    /// `root-certificates`
+    pub async fn root_certificates(&mut self) -> Result<Vec<String>> {
+        self.world.guest_tls_certificate().call_root_certificates(&mut self.store).await.map_err(error)
+    }
+
     /// Makes a context.
     pub async fn context(&mut self, options: &ContextOptions) -> Creation<Context> {
         let guest = self.world.guest_tls_secure_context();
@@ -168,6 +191,14 @@ impl Tls {
         for root in &options.roots {
             setters.call_add_ca(&mut *store, made, root).await.map_err(error)?;
         }
+        for crl in &options.crls {
+            setters.call_add_crl(&mut *store, made, crl).await.map_err(error)?;
+        }
+        setters
+            .call_set_allow_partial_trust_chain(&mut *store, made, options.allow_partial_trust_chain)
+            .await
+            .map_err(error)?;
+        setters.call_set_compat(&mut *store, made, options.compat).await.map_err(error)?;
         if let Some(ciphers) = &options.ciphers {
             setters.call_set_ciphers(&mut *store, made, ciphers).await.map_err(error)?;
         }

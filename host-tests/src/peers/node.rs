@@ -30,6 +30,21 @@ pub async fn connect(setup: &Setup, port: u16) -> Result<Report> {
     Node::shared().await?.order(order).await?.report().await
 }
 
+/// What a script of Node's prints as JSON, when it is given this as its input.
+pub async fn run(script: &str, input: &Value) -> Result<Value> {
+    let program = program();
+    let mut command = Command::new(&program);
+    command.args(["--input-type=module", "--eval", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let started = command.kill_on_drop(true).spawn();
+    let mut child = started
+        .with_context(|| format!("{} does not start (cargo xtask setup, or GUEST_TLS_NODE)", program.display()))?;
+    let mut stdin = child.stdin.take().context("node's input")?;
+    stdin.write_all(input.to_string().as_bytes()).await?;
+    drop(stdin);
+    let output = child.wait_with_output().await?;
+    serde_json::from_slice(&output.stdout).with_context(|| format!("node ended with {}", output.status))
+}
+
 /// The program: `GUEST_TLS_NODE`, or the one that `cargo xtask setup` puts among the tools.
 pub fn program() -> PathBuf {
     match std::env::var_os("GUEST_TLS_NODE") {
@@ -149,6 +164,8 @@ fn words(setup: &Setup) -> Value {
         "certificate": setup.identity.as_ref().map(|identity| identity.full_chain()),
         "key": setup.identity.as_ref().map(|identity| &identity.key),
         "roots": (!roots.is_empty()).then_some(roots),
+        "crls": (!setup.crls.is_empty()).then_some(&setup.crls),
+        "allowPartialTrustChain": setup.allow_partial_trust_chain,
         "minVersion": setup.versions.0.name(),
         "maxVersion": setup.versions.1.name(),
         "ciphers": (!ciphers.is_empty()).then(|| ciphers.join(":")),
