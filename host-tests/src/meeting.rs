@@ -61,6 +61,22 @@ impl Cell {
         self.client.cannot_half_close().or_else(|| self.server.cannot_half_close())
     }
 
+    /// The rows of the contract that it shows: none where the component meets itself.
+    pub fn shows(&self) -> String {
+        let shown = match (self.client, self.server) {
+            (Peer::Component, Peer::Component) => return String::new(),
+            // A trusted authority, and so a verified peer.
+            (Peer::Component, _) => "O4 K2",
+            // A certificate and its key.
+            (_, Peer::Component) => "O1 O2",
+            _ => return String::new(),
+        };
+        // Either end is told its suite, group and version, and both must see these.
+        let always = "M6 O6 O8 O10 K1 K5 K6 K10 K12";
+        let half_close = if self.cannot_half_close().is_none() { " K19" } else { "" };
+        format!("{always} {shown}{half_close}")
+    }
+
     /// Lets them meet: a mebibyte each way, an end each way, and all that both saw must be right.
     pub async fn run(&self) -> Result<()> {
         let (client, server) =

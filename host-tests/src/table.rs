@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
+use contract::{Contract, Shown};
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 
@@ -21,20 +22,20 @@ pub fn run(row: impl Future<Output = Result<()>>) -> Result<(), String> {
     runtime().block_on(row).map_err(|error| format!("{error:#}"))
 }
 
-/// A row: what it is about, its name, and what it does.
+/// A row: what it is about, its name, what it shows of the contract, and what it does.
 #[derive(Clone)]
 pub struct Row {
     /// The group by which it is counted.
     pub group: String,
-    /// Its name in lists.
-    pub name: String,
+    /// Its name in lists, and the rows of `contract.toml` that it shows.
+    pub name: Shown,
     test: Arc<dyn Fn() -> RowFuture + Send + Sync>,
 }
 
 type RowFuture = Pin<Box<dyn Future<Output = Result<()>>>>;
 
 impl Row {
-    /// A row.
+    /// A row. A name may end in the ids of what it shows: `a server picks the context by name [O15 K4]`.
     pub fn new<F>(
         group: impl Into<String>,
         name: impl Into<String>,
@@ -43,15 +44,26 @@ impl Row {
     where
         F: Future<Output = Result<()>> + 'static,
     {
-        Row { group: group.into(), name: name.into(), test: Arc::new(move || Box::pin(test())) }
+        Row { group: group.into(), name: Shown::parse(&name.into()), test: Arc::new(move || Box::pin(test())) }
+    }
+
+    /// Says that this shows these rows of `contract.toml`, as in `O15 K4`, over the component and against a peer that is not ours
+    /// (or, where something is refused, by its typed error).
+    pub fn shows(self, ids: &str) -> Row {
+        Row { name: self.name.and(ids), ..self }
     }
 }
 
-/// A row for each of these functions, by whose names they are called.
+/// A row for each of these functions, by whose names they are called; in brackets what they show, as for [`table::Row::shows`].
+///
+/// [`table::Row::shows`]: crate::table::Row::shows
 #[macro_export]
 macro_rules! rows {
-    ($group:literal: $($test:ident),* $(,)?) => {
-        vec![$($crate::table::Row::new($group, stringify!($test).replace('_', " "), $test)),*]
+    ($group:literal: $($test:ident $([$($id:ident)+])?),* $(,)?) => {
+        vec![$(
+            $crate::table::Row::new($group, stringify!($test).replace('_', " "), $test)
+                $(.shows(concat!($(stringify!($id), " "),+)))?
+        ),*]
     };
 }
 
@@ -67,8 +79,13 @@ pub fn main(rows: Vec<Row>) -> ! {
 pub fn trials(rows: Vec<Row>, summary: &Summary) -> Vec<Trial> {
     let trial = |row: Row| {
         let summary = summary.clone();
+        let unknown = row.name.unknown(Contract::shared()).join(" ");
         Trial::test(format!("{}: {}", row.group, row.name), move || {
-            let result = run((row.test)());
+            let result = if unknown.is_empty() {
+                run((row.test)())
+            } else {
+                Err(format!("its name ends in {unknown}, which no row of contract.toml has"))
+            };
             summary.ran(&row.group, result.is_ok());
             Ok(result?)
         })

@@ -21,7 +21,8 @@ fn main() {
             if let Some(why) = cell.cannot_half_close() {
                 summary.note(&cell.meeting(), why);
             }
-            rows.push(Row::new(cell.meeting(), cell.name(), move || async move { cell.run().await }));
+            let row = Row::new(cell.meeting(), cell.name(), move || async move { cell.run().await });
+            rows.push(row.shows(&cell.shows()));
         }
     }
     if !arguments.list {

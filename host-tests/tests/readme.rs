@@ -6,8 +6,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, Result, anyhow, ensure};
 use host_tests::certificates::Kind;
 use host_tests::host::component_path;
+use host_tests::{rows, table};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -42,6 +44,14 @@ fn get(tls: &Tls, mut store: &mut Store<Host>, mut tcp: TcpStream, name: &str, c
 }
 // [example]
 
+fn main() {
+    table::main(rows![
+        "readme":
+        the_example_gets_a_page_from_openssl [M2 M6 O4 O14],
+        the_readme_shows_the_example_as_it_is,
+    ]);
+}
+
 #[derive(Default)]
 struct Host(WasiCtx, ResourceTable);
 
@@ -51,8 +61,19 @@ impl WasiView for Host {
     }
 }
 
-#[test]
-fn the_example_gets_a_page_from_openssl() -> wasmtime::Result<()> {
+async fn the_example_gets_a_page_from_openssl() -> Result<()> {
+    // It blocks, as its host may.
+    tokio::task::spawn_blocking(example).await?.map_err(|error| anyhow!("{error:?}"))
+}
+
+async fn the_readme_shows_the_example_as_it_is() -> Result<()> {
+    let here = include_str!("readme.rs").split("// [example]\n").nth(1).context("the marks are there")?;
+    let readme = include_str!("../../README.md");
+    ensure!(readme.contains(here.trim()), "README.md has another example than tests/readme.rs");
+    Ok(())
+}
+
+fn example() -> wasmtime::Result<()> {
     let identity = Kind::P256.server();
     let ca = std::fs::read(Kind::P256.authority().certificate_path())?;
     let mut server = Command::new("openssl")
@@ -83,13 +104,4 @@ fn the_example_gets_a_page_from_openssl() -> wasmtime::Result<()> {
     let page = String::from_utf8_lossy(&page);
     assert!(page.starts_with("HTTP/1.0 200 ok") && page.contains("TLSv1.3"), "{page}");
     Ok(())
-}
-
-#[test]
-fn the_readme_shows_the_example_as_it_is() {
-    let here = include_str!("readme.rs").split("// [example]\n").nth(1).expect("the marks are there");
-    assert!(
-        include_str!("../../README.md").contains(here.trim()),
-        "README.md has another example than tests/readme.rs"
-    );
 }

@@ -19,14 +19,11 @@ pub(crate) fn rows() -> Vec<Row> {
                 continue;
             }
             let what = chain.what;
-            rows.push(Row::new(
-                "chains",
-                format!("{what}, shown by a {role} and let through, as Node says"),
-                move || chain.let_through(role),
-            ));
-            rows.push(Row::new("chains", format!("{what}, shown by a {role} and refused"), move || {
-                chain.refused(role)
-            }));
+            let shows = if role == Role::Client { "K2 O12 O13" } else { "K2 O13" };
+            let name = format!("{what}, shown by a {role} and let through, as Node says");
+            rows.push(Row::new("chains", name, move || chain.let_through(role)).shows(shows));
+            let name = format!("{what}, shown by a {role} and refused");
+            rows.push(Row::new("chains", name, move || chain.refused(role)).shows(shows));
         }
     }
     rows

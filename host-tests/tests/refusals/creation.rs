@@ -17,8 +17,8 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new("creation", format!("a connection: {what}"), move || pair(options(), codes))
     });
     let mut rows = contexts.chain(pairs).collect::<Vec<_>>();
-    rows.push(Row::new("creation", "a server without a certificate", server_without_certificate));
-    rows.push(Row::new("creation", "contexts by name", contexts_by_name));
+    rows.push(Row::new("creation", "a server without a certificate [O2]", server_without_certificate));
+    rows.push(Row::new("creation", "contexts by name [O15]", contexts_by_name));
     rows
 }
 
@@ -27,40 +27,52 @@ type ContextRow = (&'static str, fn(&mut ContextOptions), &'static [ErrorCode]);
 const CONTEXTS: [ContextRow; 15] = [
     ("nothing wrong", |_| {}, &[]),
     (
-        "the key of another certificate",
+        "the key of another certificate [O1 O2]",
         |options| options.keys = vec![key(Kind::P384)],
         &[ErrorCode::ErrOsslX509KeyValuesMismatch],
     ),
     (
-        "the key of another certificate of the same kind",
+        "the key of another certificate of the same kind [O1 O2]",
         |options| options.keys = vec![Kind::P256.client().key.clone().into()],
         &[ErrorCode::ErrOsslX509KeyValuesMismatch],
     ),
-    ("a key that is no key", |options| options.keys = vec![b"no key".to_vec()], &[ErrorCode::ErrTlsInvalidKey]),
-    ("a certificate for a key", |options| options.keys = options.certificates.clone(), &[ErrorCode::ErrTlsInvalidKey]),
+    ("a key that is no key [O1]", |options| options.keys = vec![b"no key".to_vec()], &[ErrorCode::ErrTlsInvalidKey]),
     (
-        "a certificate that is no certificate",
+        "a certificate for a key [O1]",
+        |options| options.keys = options.certificates.clone(),
+        &[ErrorCode::ErrTlsInvalidKey],
+    ),
+    (
+        "a certificate that is no certificate [O2]",
         |options| *options = ContextOptions { certificates: vec![b"none".to_vec()], ..ContextOptions::default() },
         &[ErrorCode::ErrTlsInvalidCertificate],
     ),
     (
-        "an authority that is no certificate",
+        "an authority that is no certificate [O4]",
         |options| options.roots = vec![b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()],
         &[ErrorCode::ErrTlsInvalidCertificate],
     ),
-    ("unknown suites", |options| options.ciphers = Some("RC4-MD5:NULL".into()), &[ErrorCode::ErrSslNoCipherMatch]),
-    ("no suites", |options| options.ciphers = Some(String::new()), &[ErrorCode::ErrSslNoCipherMatch]),
     (
-        "suites of another version",
+        "suites that protect nothing [O6 X4]",
+        |options| options.ciphers = Some("RC4-MD5:NULL".into()),
+        &[ErrorCode::ErrSslNoCipherMatch],
+    ),
+    ("no suites [O6]", |options| options.ciphers = Some(String::new()), &[ErrorCode::ErrSslNoCipherMatch]),
+    (
+        "suites of another version [O6 O10]",
         |options| {
             options.ciphers = Some("TLS_AES_128_GCM_SHA256".into());
             options.max_version = Some(ProtocolVersion::Tls12);
         },
         &[ErrorCode::ErrSslNoCipherMatch],
     ),
-    ("an unknown group", |options| options.groups = Some("X448-and-a-half".into()), &[ErrorCode::ErrInvalidArgValue]),
     (
-        "no version between the lowest and the highest",
+        "an unknown group [O8]",
+        |options| options.groups = Some("X448-and-a-half".into()),
+        &[ErrorCode::ErrInvalidArgValue],
+    ),
+    (
+        "no version between the lowest and the highest [O10]",
         |options| {
             options.min_version = Some(ProtocolVersion::Tls13);
             options.max_version = Some(ProtocolVersion::Tls12);
@@ -90,15 +102,15 @@ const PAIRS: [PairRow; 8] = [
     ("a client of a name", || named("server.test"), &[]),
     ("a client of an address", || named("127.0.0.1"), &[]),
     ("a client of an address of IPv6", || named("::1"), &[]),
-    ("a client without a name", PairOptions::default, &[ErrorCode::ErrTlsRequiredServerName]),
-    ("a client of what is no name", || named("no name at all"), &[ErrorCode::ErrTlsRequiredServerName]),
+    ("a client without a name [O14]", PairOptions::default, &[ErrorCode::ErrTlsRequiredServerName]),
+    ("a client of what is no name [O14]", || named("no name at all"), &[ErrorCode::ErrTlsRequiredServerName]),
     (
-        "an application protocol without a letter",
+        "an application protocol without a letter [O16]",
         || PairOptions { alpn: vec![Vec::new()], ..named("server.test") },
         &[ErrorCode::ErrInvalidArgValue],
     ),
     (
-        "an application protocol of 256 letters",
+        "an application protocol of 256 letters [O16]",
         || PairOptions { alpn: vec![vec![b'a'; 256]], ..named("server.test") },
         &[ErrorCode::ErrInvalidArgValue],
     ),

@@ -23,9 +23,8 @@ pub(crate) fn rows() -> Vec<Row> {
         for over_streams in [false, true] {
             for (what, end) in ENDS {
                 let through = if over_streams { "socket" } else { "pair" };
-                rows.push(Row::new("ends", format!("{what}, to a {through}, {version}"), move || {
-                    run(version, over_streams, end)
-                }));
+                let name = format!("{what}, to a {through}, {version}");
+                rows.push(Row::new("ends", name, move || run(version, over_streams, end)).shows("K19"));
             }
         }
     }

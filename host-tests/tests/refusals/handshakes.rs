@@ -17,7 +17,8 @@ pub(crate) fn rows() -> Vec<Row> {
                 let group = format!("the component as {}", refusal.component);
                 let name = format!("{} with {}, {version}", refusal.what, peer.name());
                 let refusal = refusal.clone();
-                rows.push(Row::new(group, name, move || refusal.clone().run(peer, version)));
+                let shows = refusal.shows();
+                rows.push(Row::new(group, name, move || refusal.clone().run(peer, version)).shows(&shows));
             }
         }
     }
@@ -28,6 +29,8 @@ pub(crate) fn rows() -> Vec<Row> {
 #[derive(Clone)]
 struct Refusal {
     what: &'static str,
+    /// The rows of the contract that are about it.
+    ids: &'static str,
     /// Which end the component is.
     component: Role,
     /// What is unusual about the two ends.
@@ -54,6 +57,12 @@ enum Says {
 }
 
 impl Refusal {
+    /// What it shows; of a server also that it says what went wrong, and goes on.
+    fn shows(&self) -> String {
+        let server = if self.component == Role::Server { " S2" } else { "" };
+        format!("{}{server}", self.ids)
+    }
+
     async fn run(self, peer: Peer, version: Version) -> Result<()> {
         let (mut client, mut server) = (Setup::client(Kind::P256), Setup::server(Kind::P256));
         for end in [&mut client, &mut server] {
@@ -122,12 +131,12 @@ fn refusals() -> Vec<Refusal> {
     use Role::{Client, Server};
     let eof = "ERR_SSL_UNEXPECTED_EOF_WHILE_READING";
     vec![
-        refusal("a server with a certificate for another name", Client, |_, _, server| {
+        refusal("a server with a certificate for another name", "K2 O13 O14", Client, |_, _, server| {
             server.identity = Some(signed("DNS:other.test"));
         })
         .ours(Says::Code("ERR_TLS_CERT_ALTNAME_INVALID", 42, None))
         .theirs(Says::Alert(42)),
-        refusal("a client that does not find its name", Server, |_, _, server| {
+        refusal("a client that does not find its name", "", Server, |_, _, server| {
             server.identity = Some(signed("DNS:other.test"));
         })
         .ours(Says::Code("ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", 42, Some("sslv3 alert bad certificate")))
@@ -135,51 +144,53 @@ fn refusals() -> Vec<Refusal> {
         // Node looks at the certificate after the handshake, and then just leaves.
         .except(Peer::Node, Says::NoAlert(eof), Says::Anything)
         .except(Peer::OpenSsl, Says::Code("ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", 42, None), Says::Anything),
-        refusal("a server of an unknown authority", Client, |_, client, _| client.roots = vec![Kind::P384.authority()])
-            .ours(Says::Code("UNABLE_TO_VERIFY_LEAF_SIGNATURE", 48, None))
-            .theirs(Says::Alert(48)),
-        refusal("a client that does not know the authority", Server, |_, client, _| {
+        refusal("a server of an unknown authority", "K2 O4 O13", Client, |_, client, _| {
+            client.roots = vec![Kind::P384.authority()]
+        })
+        .ours(Says::Code("UNABLE_TO_VERIFY_LEAF_SIGNATURE", 48, None))
+        .theirs(Says::Alert(48)),
+        refusal("a client that does not know the authority", "", Server, |_, client, _| {
             client.roots = vec![Kind::P384.authority()];
         })
         .ours(Says::Code("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", 48, Some("tlsv1 alert unknown ca")))
         .theirs(Says::Alert(48))
         .except(Peer::Node, Says::NoAlert(eof), Says::Anything)
         .except(Peer::OpenSsl, Says::Code("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", 48, None), Says::Anything),
-        refusal("a server that wants another version", Client, |version, _, server| {
+        refusal("a server that wants another version", "O10", Client, |version, _, server| {
             server.versions = (other(version), other(version));
         })
         .ours(Says::Code("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", 70, Some("tlsv1 alert protocol version")))
         .theirs(Says::Anything),
-        refusal("a client that wants another version", Server, |version, client, _| {
+        refusal("a client that wants another version", "O10", Server, |version, client, _| {
             client.versions = (other(version), other(version));
         })
         .ours(Says::Code("ERR_SSL_UNSUPPORTED_PROTOCOL", 70, Some("unsupported protocol")))
         .theirs(Says::Alert(70)),
-        refusal("a server that has none of the suites", Client, |version, client, server| {
+        refusal("a server that has none of the suites", "O6", Client, |version, client, server| {
             client.suites = vec![suite(version, "CHACHA20")];
             server.suites = vec![suite(version, "AES_128")];
         })
         .ours(Says::Code("ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", 40, Some("sslv3 alert handshake failure")))
         .theirs(Says::Anything),
-        refusal("a client that has none of the suites", Server, |version, client, server| {
+        refusal("a client that has none of the suites", "O6", Server, |version, client, server| {
             client.suites = vec![suite(version, "CHACHA20")];
             server.suites = vec![suite(version, "AES_128")];
         })
         .ours(Says::Code("ERR_SSL_NO_SHARED_CIPHER", 40, Some("no shared cipher")))
         .theirs(Says::Alert(40)),
-        refusal("a server that has none of the groups", Client, |_, client, server| {
+        refusal("a server that has none of the groups", "O8", Client, |_, client, server| {
             client.groups = vec![X25519];
             server.groups = vec![P384];
         })
         .ours(Says::Code("ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", 40, Some("sslv3 alert handshake failure")))
         .theirs(Says::Anything),
-        refusal("a client that has none of the groups", Server, |_, client, server| {
+        refusal("a client that has none of the groups", "O8", Server, |_, client, server| {
             client.groups = vec![X25519];
             server.groups = vec![P384];
         })
         .ours(Says::Code("ERR_SSL_NO_SUITABLE_KEY_SHARE", 40, Some("no suitable key share")))
         .theirs(Says::Alert(40)),
-        refusal("a server that has none of the application protocols", Client, |_, client, server| {
+        refusal("a server that has none of the application protocols", "O16", Client, |_, client, server| {
             client.alpn = vec!["h2"];
             server.alpn = vec!["http/1.1"];
         })
@@ -189,13 +200,13 @@ fn refusals() -> Vec<Refusal> {
             Some("tlsv1 alert no application protocol"),
         ))
         .theirs(Says::Anything),
-        refusal("a client that has none of the application protocols", Server, |_, client, server| {
+        refusal("a client that has none of the application protocols", "O16", Server, |_, client, server| {
             client.alpn = vec!["h2"];
             server.alpn = vec!["http/1.1"];
         })
         .ours(Says::Code("ERR_SSL_NO_APPLICATION_PROTOCOL", 120, None))
         .theirs(Says::Alert(120)),
-        refusal("a server that misses our certificate", Client, |_, _, server| ask(server))
+        refusal("a server that misses our certificate", "", Client, |_, _, server| ask(server))
             .ours(Says::Code(
                 "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
                 116,
@@ -204,21 +215,21 @@ fn refusals() -> Vec<Refusal> {
             .theirs(Says::Anything)
             .except_at(Peer::OpenSsl, Version::Tls12, Says::Code("ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", 40, None))
             .except_at(Peer::Node, Version::Tls12, Says::Code("ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", 40, None)),
-        refusal("a client without a certificate", Server, |_, _, server| ask(server))
+        refusal("a client without a certificate", "O12 O13", Server, |_, _, server| ask(server))
             .ours(Says::Code(
                 "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE",
                 116,
                 Some("peer did not return a certificate"),
             ))
             .theirs(Says::Alert(116)),
-        refusal("a server that does not know our authority", Client, |_, client, server| {
+        refusal("a server that does not know our authority", "", Client, |_, client, server| {
             client.identity = Some(Kind::P384.client());
             ask(server);
         })
         .ours(Says::Code("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", 48, Some("tlsv1 alert unknown ca")))
         .theirs(Says::Anything)
         .except(Peer::Node, Says::NoAlert(eof), Says::Anything),
-        refusal("a client of an unknown authority", Server, |_, client, server| {
+        refusal("a client of an unknown authority", "K2 O4 O12 O13", Server, |_, client, server| {
             client.identity = Some(Kind::P384.client());
             ask(server);
         })
@@ -227,8 +238,13 @@ fn refusals() -> Vec<Refusal> {
     ]
 }
 
-fn refusal(what: &'static str, component: Role, change: fn(Version, &mut Setup, &mut Setup)) -> Refusal {
-    Refusal { what, component, change, ours: Says::Anything, theirs: Says::Anything, except: Vec::new() }
+fn refusal(
+    what: &'static str,
+    ids: &'static str,
+    component: Role,
+    change: fn(Version, &mut Setup, &mut Setup),
+) -> Refusal {
+    Refusal { what, ids, component, change, ours: Says::Anything, theirs: Says::Anything, except: Vec::new() }
 }
 
 impl Refusal {
