@@ -7,7 +7,7 @@
 //! cargo xtask test     # all tests
 //! ```
 //!
-//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`lint`]); what they share is in [`project`] (where things
+//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`]); what they share is in [`project`] (where things
 //! are), [`step`] (running a command with progress), [`wasm_std`] and [`tools`] (getting what is missing) and [`component`] (reading
 //! WebAssembly).
 
@@ -20,6 +20,8 @@ mod component;
 mod demo;
 mod lint;
 mod project;
+mod readme;
+mod rows;
 mod setup;
 mod step;
 mod test;
@@ -42,6 +44,7 @@ enum Command {
     Wit(wit::Arguments),
     Demo(demo::Arguments),
     Test(test::Arguments),
+    Rows(rows::Arguments),
     Lint(lint::Arguments),
 }
 
@@ -61,6 +64,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Wit(arguments) => wit::run(&project, &arguments),
         Command::Demo(arguments) => demo::run(&project, &arguments),
         Command::Test(arguments) => test::run(&project, &arguments),
+        Command::Rows(arguments) => rows::run(&project, &arguments),
         Command::Lint(arguments) => lint::run(&project, &arguments),
     }
 }

@@ -11,12 +11,14 @@ use anyhow::{Context, Result};
 use crate::{
     build,
     project::Project,
+    rows,
     step::{Step, seconds},
     wasm_std::{self, WasmStd},
     wit,
 };
 
-/// Runs all tests: the contract, the library natively and in wasm, the component in a real host, and xtask's own.
+/// Runs all tests: the contract, the library natively and in wasm, the component in a real host, the rows that these show, and
+/// xtask's own.
 ///
 /// A step that fails doesn't stop the ones after it. The last line is `N passed, N failed`, where a step that ended without a test's
 /// result counts as one failure.
@@ -48,7 +50,12 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         }
     }
     results.push(tests("component, in a host", arguments, project.cargo(), &["--package", "host-tests"]));
-    results.push(tests("xtask", arguments, project.cargo(), &["--package", "xtask", "--profile", "xtask"]));
+    note(&mut results, "rows of the contract", || {
+        println!("{}", rows::check(project)?);
+        Ok(())
+    });
+    let own = ["--package", "xtask", "--package", "contract", "--profile", "xtask"];
+    results.push(tests("xtask", arguments, project.cargo(), &own));
 
     let counts = results.iter().fold(Counts::default(), |sum, outcome| sum + outcome.counts);
     println!("\n{}", table(&results));
