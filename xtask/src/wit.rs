@@ -3,19 +3,29 @@
 use std::{collections::BTreeSet, fs, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
-use wit_parser::{PackageId, Resolve, WorldId, WorldKey};
+use wit_component::WitPrinter;
+use wit_parser::{PackageId, Resolve, WorldId, WorldKey, decoding};
 
 use crate::{
     component::{self, Interface},
-    project::Project,
+    project::{Project, write_if_changed},
 };
 
-/// Checks that wit/ parses and its worlds resolve, and that the component, if it is built, keeps to the world `tls`.
+/// Checks that wit/ parses and its worlds resolve, and that the component, if it is built, keeps to the world `tls` and is what
+/// docs/guest-tls.wit says.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Make docs/guest-tls.wit anew, from the built component
+    #[arg(long)]
+    write: bool,
+}
 
 /// Runs the command.
-pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.write {
+        let changed = write_if_changed(&project.root.join(DOCUMENT), document(&read(project)?)?.as_bytes())?;
+        println!("{DOCUMENT}: {}", if changed { "written" } else { "as it was" });
+    }
     println!("{}", check(project)?);
     Ok(ExitCode::SUCCESS)
 }
@@ -32,16 +42,51 @@ pub(crate) fn check(project: &Project) -> Result<String> {
     let world = world(&resolve, package, WORLD)?;
     let right = format!("wit: {name} is right, world {}", worlds.join(", "));
 
-    let path = project.component();
-    if !path.is_file() {
+    if !project.component().is_file() {
         return Ok(format!("{right}; the component is not built"));
     }
-    let wasm = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+    let wasm = read(project)?;
+    let mut wrong = Vec::new();
     let differences = differences(&world, &component::interface(&wasm)?);
     if !differences.is_empty() {
-        bail!("the component doesn't keep to the world `{WORLD}`: {}", differences.join("; "));
+        wrong.push(format!("the component doesn't keep to the world `{WORLD}`: {}", differences.join("; ")));
     }
-    Ok(format!("{right}; the component keeps to it"))
+    let checked_in = fs::read_to_string(project.root.join(DOCUMENT)).unwrap_or_default();
+    if let Some(change) = change(&checked_in, &document(&wasm)?) {
+        wrong.push(format!(
+            "{DOCUMENT} is not what the component says, {change}: if that is meant, run `cargo xtask wit --write`, and commit"
+        ));
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    Ok(format!("{right}; the component keeps to it, and to {DOCUMENT}"))
+}
+
+fn read(project: &Project) -> Result<Vec<u8>> {
+    let path = project.component();
+    fs::read(&path).with_context(|| format!("can't read {}: run `cargo xtask build`", path.display()))
+}
+
+/// A component's world as text: what `wasm-tools component wit` prints.
+fn document(wasm: &[u8]) -> Result<String> {
+    let decoded = decoding::decode(wasm).context("the component's types can't be read")?;
+    let resolve = decoded.resolve();
+    let main = decoded.package();
+    let others: Vec<_> = resolve.packages.iter().map(|(id, _)| id).filter(|id| *id != main).collect();
+    let mut printer = WitPrinter::default();
+    printer.print(resolve, main, &others)?;
+    Ok(printer.output.to_string())
+}
+
+/// Where a text begins to be another one.
+fn change(old: &str, new: &str) -> Option<String> {
+    if old == new {
+        return None;
+    }
+    let at = old.lines().zip(new.lines()).take_while(|(old, new)| old == new).count();
+    let line = |text: &str| text.lines().nth(at).map_or("the end".to_string(), |line| format!("`{}`", line.trim()));
+    Some(format!("from line {} on: {} there, {} in the component", at + 1, line(old), line(new)))
 }
 
 /// The names of what a world imports and exports.
@@ -73,6 +118,9 @@ fn package_of(name: &str) -> &str {
     name.split_once('/').map_or(name, |(package, _)| package)
 }
 
+/// The component's world as text, checked in so that a change is seen.
+const DOCUMENT: &str = "docs/guest-tls.wit";
+
 /// The world of the component.
 const WORLD: &str = "tls";
 
@@ -102,6 +150,21 @@ mod tests {
         assert_eq!(world(&resolve, package, "tls")?, interface(&["a:b/i@1.2.3"], &["a:b/i@1.2.3"]));
         assert!(world(&resolve, package, "other").is_err());
         Ok(())
+    }
+
+    #[test]
+    fn a_change_is_told_by_its_line() {
+        assert_eq!(change("a\nb\n", "a\nb\n"), None);
+        let told = change("a\n  b\n", "a\n  c\n");
+        assert_eq!(told.as_deref(), Some("from line 2 on: `b` there, `c` in the component"));
+        let told = change("", "a\n");
+        assert_eq!(told.as_deref(), Some("from line 1 on: the end there, `a` in the component"));
+        assert!(change("a\n", "a").is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_no_component_has_no_document() {
+        assert!(document(b"no wasm").is_err());
     }
 
     fn interface(imports: &[&str], exports: &[&str]) -> Interface {
