@@ -10,6 +10,7 @@
 //! * [`meeting`]: two of them meet, and what they saw must agree.
 //! * [`service`]: many connections in one instance; [`table`]: tests as rows.
 //! * [`conversation`]: one connection, a step at a time, for events and answers; [`peers::command`]: its other end.
+//! * [`judge`]: Node says what the component must say.
 //! * [`memory`]: two connections in one instance, with no TCP between them.
 
 pub mod bindings;
@@ -18,6 +19,7 @@ pub mod conversation;
 pub mod exchange;
 pub mod hello;
 pub mod host;
+pub mod judge;
 pub mod meeting;
 pub mod memory;
 pub mod paths;

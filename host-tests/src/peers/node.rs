@@ -1,4 +1,5 @@
-//! Node's `tls`: one process of `node peers/node-peer.mjs` for all connections.
+//! Node's `tls`: one process of `node peers/node-peer.mjs` for all connections, and one of `node peers/node-judge.mjs` for those that
+//! it judges.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,21 +14,47 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{OnceCell, mpsc};
 
 use super::Listening;
+use crate::exchange::{hex, payload_of};
 use crate::paths;
 use crate::setup::{Failure, Report, Setup, Tally};
 
 /// A server that takes one connection.
 pub async fn listen(setup: &Setup) -> Result<Listening> {
-    let mut answers = Node::shared().await?.order(json!({ "order": "listen", "setup": words(setup) })).await?;
-    let port = answers.next().await?;
-    let port = port["port"].as_u64().with_context(|| format!("no port: {port}"))?;
-    Ok(Listening::new(port as u16, async move { answers.report().await }))
+    let mut answers = Node::peer().await?.order(json!({ "order": "listen", "setup": words(setup) })).await?;
+    let port = answers.port().await?;
+    Ok(Listening::new(port, async move { answers.report().await }))
 }
 
 /// A client.
 pub async fn connect(setup: &Setup, port: u16) -> Result<Report> {
     let order = json!({ "order": "connect", "setup": words(setup), "port": port });
-    Node::shared().await?.order(order).await?.report().await
+    Node::peer().await?.order(order).await?.report().await
+}
+
+/// A server that takes one connection, and says all that Node says of it: see [`crate::judge`].
+pub async fn listen_judging(setup: &Setup) -> Result<Judging> {
+    let mut answers = Node::judge().await?.order(json!({ "order": "listen", "setup": judged(setup) })).await?;
+    Ok(Judging { port: answers.port().await?, answers })
+}
+
+/// A client, likewise.
+pub async fn connect_judging(setup: &Setup, port: u16) -> Result<Value> {
+    let order = json!({ "order": "connect", "setup": judged(setup), "port": port });
+    Ok(Node::judge().await?.order(order).await?.next().await?["view"].take())
+}
+
+/// A server that waits for one connection.
+pub struct Judging {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    answers: Answers,
+}
+
+impl Judging {
+    /// What Node says of the connection, when it is over.
+    pub async fn view(mut self) -> Result<Value> {
+        Ok(self.answers.next().await?["view"].take())
+    }
 }
 
 /// What a script of Node's prints as JSON, when it is given this as its input.
@@ -68,14 +95,18 @@ type Waiting = Arc<Mutex<HashMap<u64, mpsc::UnboundedSender<Value>>>>;
 struct Answers(mpsc::UnboundedReceiver<Value>);
 
 impl Node {
-    async fn shared() -> Result<&'static Node> {
+    async fn peer() -> Result<&'static Node> {
         static NODE: OnceCell<Node> = OnceCell::const_new();
-        NODE.get_or_try_init(Node::start).await
+        NODE.get_or_try_init(|| Node::start(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/node-peer.mjs"))).await
     }
 
-    async fn start() -> Result<Node> {
+    async fn judge() -> Result<&'static Node> {
+        static NODE: OnceCell<Node> = OnceCell::const_new();
+        NODE.get_or_try_init(|| Node::start(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/node-judge.mjs"))).await
+    }
+
+    async fn start(script: &str) -> Result<Node> {
         let program = program();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/node-peer.mjs");
         let mut command = Command::new(&program);
         command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let started = command.spawn();
@@ -105,6 +136,11 @@ impl Answers {
             Value::Null => Ok(answer),
             fault => bail!("node: {fault}"),
         }
+    }
+
+    async fn port(&mut self) -> Result<u16> {
+        let answer = self.next().await?;
+        Ok(answer["port"].as_u64().with_context(|| format!("no port: {answer}"))? as u16)
     }
 
     async fn report(&mut self) -> Result<Report> {
@@ -177,6 +213,13 @@ fn words(setup: &Setup) -> Value {
         "turn": format!("{:?}", setup.turn),
         "bytes": setup.bytes,
     })
+}
+
+/// As [`words`], with what this end is to say.
+fn judged(setup: &Setup) -> Value {
+    let mut words = words(setup);
+    words["says"] = json!(hex(&payload_of(setup.turn, setup.bytes)));
+    words
 }
 
 fn tally(said: &Value) -> Tally {

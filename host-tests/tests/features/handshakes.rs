@@ -20,10 +20,9 @@ use super::{Guest, VERSIONS, only};
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for version in VERSIONS {
-        let mut add = |name: &str, row: Row| rows.push(Row { name: format!("{version}: {name}"), ..row });
         macro_rules! row {
             ($name:literal, $test:expr) => {
-                add($name, Row::new("handshakes", $name, move || $test(version)))
+                rows.push(Row::new("handshakes", format!("{version}: {}", $name), move || $test(version)))
             };
         }
         row!("the client's key log is OpenSSL's [S6]", key_log);
