@@ -34,6 +34,7 @@ const GOOD: &str = "nothing";
 /// What webpki refuses and OpenSSL does not, unless compat is on.
 const STRICTER: Option<&str> = Some(GOOD);
 
+#[rustfmt::skip]
 const CHAINS: [ChainRow; 36] = [
     ("a good certificate is good", || case(server()), GOOD, None),
     ("a good chain with an intermediate is good", || case(below(&intermediate())), GOOD, None),
@@ -94,7 +95,13 @@ async fn check(case: Case, ours: &str, nodes: Option<&str>) -> Result<()> {
 }
 
 fn case(identity: Arc<Identity>) -> Case {
-    Case { identity, roots: vec![Kind::P256.authority()], crls: Vec::new(), allow_partial_trust_chain: false, compat: false }
+    Case {
+        identity,
+        roots: vec![Kind::P256.authority()],
+        crls: Vec::new(),
+        allow_partial_trust_chain: false,
+        compat: false,
+    }
 }
 
 fn server() -> Arc<Identity> {
@@ -124,13 +131,16 @@ fn below(issuer: &Identity) -> Arc<Identity> {
 }
 
 fn expired_root() -> Case {
-    let root = Request { is_authority: true, validity: Validity::Over, ..Request::new("an old root", Kind::P256) }.issue();
+    let root =
+        Request { is_authority: true, validity: Validity::Over, ..Request::new("an old root", Kind::P256) }.issue();
     Case { roots: vec![Arc::clone(&root)], ..case(below(&root)) }
 }
 
 /// Signed by one authority, and shown to who trusts another one with the same name.
 fn forged() -> Case {
-    let root = || Request { extensions: Some("basicConstraints=critical,CA:TRUE"), ..Request::new("twins", Kind::P256) }.issue();
+    let root = || {
+        Request { extensions: Some("basicConstraints=critical,CA:TRUE"), ..Request::new("twins", Kind::P256) }.issue()
+    };
     Case { roots: vec![root()], ..case(below(&root())) }
 }
 

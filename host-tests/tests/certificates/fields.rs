@@ -16,7 +16,9 @@ use crate::odd::*;
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = ODD
         .into_iter()
-        .map(|(what, make)| Row::new("fields", format!("{what} reads as Node reads it [K7]"), move || same(vec![make()])))
+        .map(|(what, make)| {
+            Row::new("fields", format!("{what} reads as Node reads it [K7]"), move || same(vec![make()]))
+        })
         .collect();
     rows.push(Row::new("fields", "certificates of every kind of key read as Node reads them [K7]", kinds));
     rows.push(Row::new("fields", "the roots are Mozilla's, and read as Node reads them [M10, K7]", roots));
@@ -33,7 +35,11 @@ const ODD: [OddRow; 38] = [
         subject(&[&[attribute(CN, UTF8, b"a"), attribute(O, UTF8, b"b")], &[attribute(OU, UTF8, b"c")]])
     }),
     ("an attribute that is there three times", || {
-        subject(&[&[attribute(OU, UTF8, b"1")], &[attribute(O, UTF8, b"x"), attribute(OU, UTF8, b"2")], &[attribute(OU, UTF8, b"3")]])
+        subject(&[
+            &[attribute(OU, UTF8, b"1")],
+            &[attribute(O, UTF8, b"x"), attribute(OU, UTF8, b"2")],
+            &[attribute(OU, UTF8, b"3")],
+        ])
     }),
     ("an attribute that has no name", || subject(&[&[attribute(UNKNOWN, UTF8, b"x")]])),
     ("a UTF8String", || subject(&[&[attribute(CN, UTF8, "Grüße 🔒".as_bytes())]])),
@@ -52,18 +58,30 @@ const ODD: [OddRow; 38] = [
         named(&[element(0x87, &[127, 0, 0, 1]), element(0x87, &v6), element(0x87, &[0; 16])])
     }),
     ("an address of five octets", || named(&[element(0x87, &[1, 2, 3, 4, 5])])),
-    ("a URI with a comma, and a mailbox", || named(&[element(0x86, b"http://a.test/b,c"), element(0x81, b"me@a.test")])),
+    ("a URI with a comma, and a mailbox", || {
+        named(&[element(0x86, b"http://a.test/b,c"), element(0x81, b"me@a.test")])
+    }),
     ("a directory name", || {
-        let inner = name(&[&[attribute(O, UTF8, "Grüße, und \"so\"".as_bytes())], &[attribute(CN, UTF8, b" a#+<b> "), attribute(OU, UTF8, b"x")]]);
+        let inner = name(&[
+            &[attribute(O, UTF8, "Grüße, und \"so\"".as_bytes())],
+            &[attribute(CN, UTF8, b" a#+<b> "), attribute(OU, UTF8, b"x")],
+        ]);
         named(&[element(0xa4, &inner)])
     }),
     ("a directory name with an attribute that has no name", || {
         named(&[element(0xa4, &name(&[&[attribute(UNKNOWN, UTF8, b"x")], &[attribute(CN, BMP, b"\x20\xac")]]))])
     }),
     ("a registered identifier", || named(&[element(0x88, UNKNOWN), element(0x88, &[0x2a, 0x86, 0x48])])),
-    ("a principal name", || named(&[other(UPN, UTF8, "grüße@a.test".as_bytes()), other(UPN, UTF8, b"a,b"), other(UPN, IA5, b"a")])),
+    ("a principal name", || {
+        named(&[other(UPN, UTF8, "grüße@a.test".as_bytes()), other(UPN, UTF8, b"a,b"), other(UPN, IA5, b"a")])
+    }),
     ("other names of other kinds", || {
-        named(&[other(SRV, IA5, b"_a.test"), other(SRV, IA5, b"_\xfc"), other(XMPP, UTF8, b"a@b"), other(UNKNOWN, UTF8, b"x")])
+        named(&[
+            other(SRV, IA5, b"_a.test"),
+            other(SRV, IA5, b"_\xfc"),
+            other(XMPP, UTF8, b"a@b"),
+            other(UNKNOWN, UTF8, b"x"),
+        ])
     }),
     ("alternative names that are none", || named(&[])),
     ("alternative names that are not readable", || extended(extension(SUBJECT_ALT_NAME, &[0x30, 5, 1]))),
@@ -99,7 +117,8 @@ const ODD: [OddRow; 38] = [
     ("years after 2050", || valid([time(GENERALIZED, "20500101000000Z"), time(GENERALIZED, "99991231235959Z")])),
     ("years before 1950", || valid([time(GENERALIZED, "19490228010203Z"), time(UTC, "500101000000Z")])),
     ("a key that is not readable", || {
-        let algorithm = element(SEQUENCE, &[element(OID, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1]), vec![5, 0]].concat());
+        let algorithm =
+            element(SEQUENCE, &[element(OID, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1]), vec![5, 0]].concat());
         Odd { spki: element(SEQUENCE, &[algorithm, vec![3, 2, 0, 1]].concat()), ..Odd::default() }.der()
     }),
 ];
@@ -148,9 +167,11 @@ async fn kinds() -> Result<()> {
     ];
     let odd = keys.iter().map(|arguments| Odd { spki: spki(arguments), ..Odd::default() }.der());
     let mut all: Vec<Vec<u8>> = odd.collect();
-    all.extend(KINDS.iter().flat_map(|kind| {
-        [kind.server(), kind.authority()].map(|identity| identity.certificate.clone().into_bytes())
-    }));
+    all.extend(
+        KINDS.iter().flat_map(|kind| {
+            [kind.server(), kind.authority()].map(|identity| identity.certificate.clone().into_bytes())
+        }),
+    );
     same(all).await
 }
 
@@ -194,9 +215,10 @@ async fn same(files: Vec<Vec<u8>>) -> Result<()> {
 /// A certificate in the object that Node makes of it.
 fn as_node(certificate: &Certificate) -> Value {
     let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| hex(bytes));
-    let access = certificate.info_access.as_ref().map(|all| {
-        all.iter().map(|one| (one.method.clone(), json!(one.values))).collect::<Map<_, _>>()
-    });
+    let access = certificate
+        .info_access
+        .as_ref()
+        .map(|all| all.iter().map(|one| (one.method.clone(), json!(one.values))).collect::<Map<_, _>>());
     let all = json!({
         "subject": name_as_node(&certificate.subject),
         "issuer": name_as_node(&certificate.issuer),

@@ -42,7 +42,12 @@ const HOSTS: [HostRow; 32] = [
     ("the common name counts where there is no other", "odd.test", Odd::default, true),
     ("a common name of somebody else does not", "a.test", Odd::default, false),
     ("the common name does not count beside a name of DNS", "odd.test", || dns(&["a.test"]), false),
-    ("the common name counts beside other alternative names", "odd.test", || Odd::named(&[element(0x81, b"me@a.test")]), true),
+    (
+        "the common name counts beside other alternative names",
+        "odd.test",
+        || Odd::named(&[element(0x81, b"me@a.test")]),
+        true,
+    ),
     ("one of several common names is enough", "b.test", || common_names(&["a.test", "b.test"]), true),
     ("none of several common names", "c.test", || common_names(&["a.test", "b.test"]), false),
     ("a certificate without a name is for nobody", "a.test", || common_names(&[]), false),

@@ -33,11 +33,23 @@ pub(crate) fn rows() -> Vec<Row> {
         row!("records are no longer than asked for [K13]", fragments);
         row!("asking for renegotiation is refused [K14 X3]", renegotiate);
     }
-    rows.push(Row::new("handshakes", "OpenSSL updates keys, with and without asking for ours [K20]", key_update_by_peer));
+    rows.push(Row::new(
+        "handshakes",
+        "OpenSSL updates keys, with and without asking for ours [K20]",
+        key_update_by_peer,
+    ));
     rows.push(Row::new("handshakes", "we update keys, and OpenSSL follows [K20]", key_update_by_us));
     rows.push(Row::new("handshakes", "keys are not updated in TLS 1.2 [K20]", no_key_update));
-    rows.push(Row::new("handshakes", "OpenSSL as client asks for renegotiation, and is refused [K14 X3]", renegotiation_by_client));
-    rows.push(Row::new("handshakes", "OpenSSL as server asks for renegotiation again and again, and is cut off [K14 M8 X3]", renegotiation_by_server));
+    rows.push(Row::new(
+        "handshakes",
+        "OpenSSL as client asks for renegotiation, and is refused [K14 X3]",
+        renegotiation_by_client,
+    ));
+    rows.push(Row::new(
+        "handshakes",
+        "OpenSSL as server asks for renegotiation again and again, and is cut off [K14 M8 X3]",
+        renegotiation_by_server,
+    ));
     rows
 }
 
@@ -111,7 +123,9 @@ async fn as_node_client(version: Version) -> Result<()> {
     let port = node.word_after("port ").await?.parse()?;
     let mut guest = Guest::client(version).await?;
     let mut talk = guest.connect(port).await?;
-    ensure!(talk.pair.finished(&mut guest.tls).await?.is_none() && talk.pair.peer_finished(&mut guest.tls).await?.is_none());
+    ensure!(
+        talk.pair.finished(&mut guest.tls).await?.is_none() && talk.pair.peer_finished(&mut guest.tls).await?.is_none()
+    );
     talk.until_secure(&mut guest.tls).await?;
     let seen = node.word_after("seen ").await?;
     is_the_same(&mut guest.tls, &talk, &seen).await?;
@@ -138,10 +152,13 @@ async fn is_the_same(tls: &mut Tls, talk: &Conversation, seen: &str) -> Result<(
     let seen: Value = serde_json::from_str(seen)?;
     let own = talk.pair.finished(tls).await?.context("no Finished")?;
     let theirs = talk.pair.peer_finished(tls).await?.context("no Finished of the peer")?;
-    let exported = good_answer(talk.pair.export_keying_material(tls, 40, EXPORTER_LABEL.as_bytes(), Some(b"context")).await?)?;
-    for (what, ours, nodes) in
-        [("our Finished", own, "peerFinished"), ("the peer's Finished", theirs, "finished"), ("exported", exported, "exported")]
-    {
+    let exported =
+        good_answer(talk.pair.export_keying_material(tls, 40, EXPORTER_LABEL.as_bytes(), Some(b"context")).await?)?;
+    for (what, ours, nodes) in [
+        ("our Finished", own, "peerFinished"),
+        ("the peer's Finished", theirs, "finished"),
+        ("exported", exported, "exported"),
+    ] {
         ensure!(seen[nodes] == hex(&ours), "{what}: {}, and Node says {}", hex(&ours), seen[nodes]);
     }
     Ok(())
@@ -213,7 +230,10 @@ async fn fragments(version: Version) -> Result<()> {
 async fn renegotiate(version: Version) -> Result<()> {
     let (mut guest, _openssl, talk) = client_of_openssl(version, &[]).await?;
     let error = talk.pair.renegotiate(&mut guest.tls).await?.err().context("it was not refused")?;
-    ensure!(error.code == ErrorCode::ErrTlsRenegotiationDisabled && error.message.contains("update the keys"), "{error:?}");
+    ensure!(
+        error.code == ErrorCode::ErrTlsRenegotiationDisabled && error.message.contains("update the keys"),
+        "{error:?}"
+    );
     talk.drop(&mut guest.tls).await
 }
 

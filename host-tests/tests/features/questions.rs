@@ -34,11 +34,9 @@ pub(crate) fn rows() -> Vec<Row> {
                 move || staple(version, answered),
             ));
             let what = if answered { "OpenSSL's staple" } else { "that there is none" };
-            rows.push(Row::new(
-                "questions",
-                format!("the client is told of {what}, {version} [O21 K9]"),
-                move || is_told_of_staple(version, answered),
-            ));
+            rows.push(Row::new("questions", format!("the client is told of {what}, {version} [O21 K9]"), move || {
+                is_told_of_staple(version, answered)
+            }));
         }
         rows.push(Row::new(
             "questions",
@@ -82,7 +80,10 @@ impl Alpn {
         ensure!(offer.servername.as_deref() == Some(host_tests::setup::SERVER_NAME), "{offer:?}");
         waits(&mut talk, tls).await?;
         let taken = talk.pair.answer_alpn(tls, self.answer).await?;
-        ensure!(taken.as_ref().map_err(|error| error.code) == self.taken.as_ref().map(|()| &()).map_err(|code| *code), "{taken:?}");
+        ensure!(
+            taken.as_ref().map_err(|error| error.code) == self.taken.as_ref().map(|()| &()).map_err(|code| *code),
+            "{taken:?}"
+        );
         if self.taken.is_err() {
             return talk.drop(tls).await;
         }
@@ -111,8 +112,13 @@ async fn staple(version: Version, answered: bool) -> Result<()> {
     waits(&mut talk, tls).await?;
     good_answer(talk.pair.answer_ocsp_request(tls, answered.then_some(&response[..])).await?)?;
     talk.until_secure(tls).await?;
-    ensure!(certificate == talk.pair.certificates(tls).await?[0].raw, "the question is about the certificate that is shown");
-    openssl.until(if answered { "OCSP Response Status: successful" } else { "OCSP response: no response sent" }).await?;
+    ensure!(
+        certificate == talk.pair.certificates(tls).await?[0].raw,
+        "the question is about the certificate that is shown"
+    );
+    openssl
+        .until(if answered { "OCSP Response Status: successful" } else { "OCSP response: no response sent" })
+        .await?;
     talk.drop(tls).await
 }
 
