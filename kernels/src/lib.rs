@@ -6,3 +6,30 @@
 //! All that touches a secret runs in constant time: no branch and no address depends on one.
 
 #![no_std]
+
+mod chacha20;
+mod chacha20_poly1305;
+mod poly1305;
+mod simd;
+
+use core::fmt;
+
+pub use chacha20_poly1305::ChaCha20Poly1305;
+
+/// A tag is not the one of what it came with: key, nonce, additional data, ciphertext or the tag itself is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongTag;
+
+impl fmt::Display for WrongTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the authentication tag is wrong: the ciphertext was changed, or another key, nonce or additional data was used")
+    }
+}
+
+impl core::error::Error for WrongTag {}
+
+/// The length of a nonce of each AEAD.
+pub const NONCE_LEN: usize = 12;
+
+/// The length of a tag of each AEAD.
+pub const TAG_LEN: usize = 16;

@@ -1,0 +1,335 @@
+//! Poly1305 (RFC 8439 section 2.5) over what an AEAD authenticates (section 2.8), four blocks side by side.
+//!
+//! # Method
+//! The tag is a polynomial in *r* with the blocks as coefficients. Four lanes hold every fourth coefficient each, so a
+//! step multiplies all lanes by *r*⁴, and in the end the lanes are multiplied by *r*⁴, *r*³, *r*², *r* and added up
+//! (M. Goll and S. Gueron, "Vectorization of Poly1305 message authentication code", 2015). Two steps are joined, so
+//! that there is one reduction for eight blocks: *h*·*r*⁸ + *m*·*r*⁴ + *m*′. So that the last blocks fill their lanes,
+//! the missing ones stand *before* the first block, where a coefficient of zero changes nothing.
+//!
+//! # Layout
+//! A number below 2^130 is five limbs of 26 bits. A vector has the same limb of four numbers, lane *i* that of block
+//! *i* of its group. Products are twice as wide: two vectors of two lanes each.
+//!
+//! # Bounds
+//! * A limb of a block is below 2^26 (the uppermost below 2^25, with the bit that stands for the block's length).
+//! * [`Wide::carried`] gives limbs below 2^26, but for limbs 1 and 4, which are below 2^26 + 2^10. After a block is
+//!   added all are below 2^27 + 2^10. A power of *r* has limbs below 2^26 + 2^10, and five times that is below 2^28.4.
+//! * A product's column is five terms: below 5 × (2^27 + 2^10) × 5 × (2^26 + 2^10) < 2^57.7; two products added up are
+//!   below 2^58.7 and fit 64 bits. In `carried` a carry is below 2^(58.8 − 26) = 2^32.8, and five times the uppermost
+//!   is below 2^35.2: no sum leaves 64 bits, and the second carries out of the limbs 0 and 3 are below 2^10.
+//! * The last product is of one pair of numbers, and its four lanes are added up: below 4 × 2^57.7 = 2^59.7.
+//!
+//! # Constant time
+//! No branch and no address depends on key or text; lengths are public.
+
+use core::hint::black_box;
+
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+use crate::chacha20::transposed;
+use crate::simd::{
+    i32x4_shuffle, load, load_at, load_part, u32x4, u32x4_add, u32x4_shl, u32x4_shr, u32x4_splat, u64x2, u64x2_add, u64x2_extmul_high_u32x4,
+    u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, v128, v128_and, v128_or,
+};
+
+/// The columns of a product of five limbs by five limbs, where limb 5 is worth five times limb 0. Spelled out, because
+/// LLVM leaves loops over five vectors as loops, and then the vectors are in memory.
+macro_rules! columns {
+    ($multiply:ident, $add:ident, $a:expr, $b:expr, $b5:expr) => {{
+        let (a, b, b5) = (&$a, &$b, &$b5);
+        columns!(@ $multiply, $add, a, [b[0], b5[4], b5[3], b5[2], b5[1]], [b[1], b[0], b5[4], b5[3], b5[2]],
+            [b[2], b[1], b[0], b5[4], b5[3]], [b[3], b[2], b[1], b[0], b5[4]], [b[4], b[3], b[2], b[1], b[0]])
+    }};
+    (@ $multiply:ident, $add:ident, $a:ident, $([$b0:expr, $b1:expr, $b2:expr, $b3:expr, $b4:expr]),+) => {
+        [$($add(
+            $add($add($multiply($a[0], $b0), $multiply($a[1], $b1)), $add($multiply($a[2], $b2), $multiply($a[3], $b3))),
+            $multiply($a[4], $b4),
+        )),+]
+    };
+}
+
+/// A function of two vectors, limb by limb.
+macro_rules! each {
+    ($function:expr, $a:expr, $b:expr) => {
+        [
+            $function($a[0], $b[0]),
+            $function($a[1], $b[1]),
+            $function($a[2], $b[2]),
+            $function($a[3], $b[3]),
+            $function($a[4], $b[4]),
+        ]
+    };
+}
+
+/// The tag of `aad` and `text` with the one-time key `key`, as RFC 8439 section 2.8 puts them together: each filled up
+/// with zeros to whole blocks, and then a block with their lengths.
+pub(crate) fn tag(key: &[u8; 32], aad: &[u8], text: &[u8]) -> [u8; 16] {
+    let [r, s] = [load_u128(key, 0), load_u128(key, 16)];
+    let sum = polynomial(&Number::new(r & CLAMP), &Message::new(aad, text));
+    sum.reduced().wrapping_add(s).to_le_bytes()
+}
+
+/// The polynomial with the message's blocks as coefficients, at `r`.
+#[inline(never)]
+fn polynomial(r: &Number, message: &Message<'_>) -> Number {
+    let r2 = r.times(r);
+    let r3 = r2.times(r);
+    let r4 = r2.times(&r2);
+    let every = Multiplier::splat(&r4);
+    let mut sum = message.group(0);
+    let mut at = 1;
+    if message.groups_of_text(at) >= 2 {
+        let every_second = Multiplier::splat(&r4.times(&r4));
+        let pairs = message.groups_of_text(at) / 2;
+        let text = message.text_from_group(at);
+        for pair in text.as_chunks::<{ 2 * GROUP_LEN }>().0.iter().take(pairs) {
+            sum = Wide::product(&sum, &every_second).plus_product(&limbs(pair, 0), &every).carried();
+            sum = add(&sum, &limbs(pair, GROUP_LEN));
+        }
+        at += 2 * pairs;
+    }
+    for group in at..message.groups {
+        let limbs = match message.text_from_group(group).first_chunk::<GROUP_LEN>() {
+            Some(text) => limbs(text, 0),
+            None => message.group(group),
+        };
+        sum = add(&Wide::product(&sum, &every).carried(), &limbs);
+    }
+    Wide::product(&sum, &Multiplier::new([&r4, &r3, &r2, r])).sum_of_lanes()
+}
+
+/// What is authenticated, as groups of four blocks.
+struct Message<'a> {
+    aad: &'a [u8],
+    text: &'a [u8],
+    /// How many lanes of the first group have no block.
+    missing: usize,
+    groups: usize,
+}
+
+impl<'a> Message<'a> {
+    fn new(aad: &'a [u8], text: &'a [u8]) -> Self {
+        let blocks = aad.len().div_ceil(BLOCK_LEN) + text.len().div_ceil(BLOCK_LEN) + 1;
+        let groups = blocks.div_ceil(4);
+        Self { aad, text, missing: 4 * groups - blocks, groups }
+    }
+
+    /// Any group: its limbs, put together block by block.
+    fn group(&self, group: usize) -> [v128; 5] {
+        let lanes = [0, 1, 2, 3].map(|lane| (4 * group + lane).checked_sub(self.missing));
+        let [a, b, c, d] = lanes.map(|block| block.map_or(u32x4_splat(0), |block| self.block(block)));
+        let [e, f, g, h] = lanes.map(|block| if block.is_some() { LENGTH_BIT } else { 0 });
+        limbs_of([a, b, c, d], u32x4(e, f, g, h))
+    }
+
+    /// A block, filled up with zeros.
+    fn block(&self, block: usize) -> v128 {
+        let of_aad = self.aad.len().div_ceil(BLOCK_LEN);
+        let of_text = self.text.len().div_ceil(BLOCK_LEN);
+        let (part, at) = match block {
+            block if block < of_aad => (self.aad, block * BLOCK_LEN),
+            block if block < of_aad + of_text => (self.text, (block - of_aad) * BLOCK_LEN),
+            _ => return u64x2(self.aad.len() as u64, self.text.len() as u64),
+        };
+        match part[at..].first_chunk() {
+            Some(whole) => load(whole),
+            None => load_part(&part[at..]),
+        }
+    }
+
+    /// How many groups from this one on are nothing but whole blocks of the text.
+    fn groups_of_text(&self, group: usize) -> usize {
+        self.text_from_group(group).len() / GROUP_LEN
+    }
+
+    /// The text from a group on; nothing if the group starts before it or behind it.
+    fn text_from_group(&self, group: usize) -> &'a [u8] {
+        let before = self.missing + self.aad.len().div_ceil(BLOCK_LEN);
+        let at = (4 * group).checked_sub(before).map(|block| block * BLOCK_LEN);
+        at.and_then(|at| self.text.get(at..)).unwrap_or_default()
+    }
+}
+
+/// A number modulo 2^130 − 5 as five limbs.
+struct Number([u32; 5]);
+
+impl Number {
+    /// A number of 128 bits.
+    fn new(number: u128) -> Self {
+        Self([0, 26, 52, 78, 104].map(|at| (number >> at) as u32 & MASK))
+    }
+
+    fn times(&self, other: &Self) -> Self {
+        let (a, b) = (self.0.map(u64::from), other.0.map(u64::from));
+        let b5 = b.map(|limb| 5 * limb);
+        Self::carried([
+            a[0] * b[0] + a[1] * b5[4] + a[2] * b5[3] + a[3] * b5[2] + a[4] * b5[1],
+            a[0] * b[1] + a[1] * b[0] + a[2] * b5[4] + a[3] * b5[3] + a[4] * b5[2],
+            a[0] * b[2] + a[1] * b[1] + a[2] * b[0] + a[3] * b5[4] + a[4] * b5[3],
+            a[0] * b[3] + a[1] * b[2] + a[2] * b[1] + a[3] * b[0] + a[4] * b5[4],
+            a[0] * b[4] + a[1] * b[3] + a[2] * b[2] + a[3] * b[1] + a[4] * b[0],
+        ])
+    }
+
+    /// As [`Wide::carried`], for columns below 2^60.
+    fn carried(mut column: [u64; 5]) -> Self {
+        let mask = u64::from(MASK);
+        for (from, to, times) in [(0, 1, 1), (3, 4, 1), (1, 2, 1), (4, 0, 5), (2, 3, 1), (0, 1, 1), (3, 4, 1)] {
+            column[to] += (column[from] >> 26) * times;
+            column[from] &= mask;
+        }
+        Self(column.map(|limb| limb as u32))
+    }
+
+    /// The lowest 128 bits of the one representative below 2^130 − 5.
+    fn reduced(&self) -> u128 {
+        let mut limbs = self.0;
+        for (from, to, times) in [(1, 2, 1), (2, 3, 1), (3, 4, 1), (4, 0, 5), (0, 1, 1)] {
+            limbs[to] += (limbs[from] >> 26) * times;
+            limbs[from] &= MASK;
+        }
+        // What stands there now is below 2^130. Five more reach 2^130 if it is not reduced yet.
+        let mut less = limbs;
+        less[0] += 5;
+        for at in 0..4 {
+            less[at + 1] += less[at] >> 26;
+            less[at] &= MASK;
+        }
+        let reached = (less[4] >> 26).ct_eq(&1);
+        less[4] &= MASK;
+        let mut number = 0u128;
+        for at in (0..5).rev() {
+            let limb = u32::conditional_select(&limbs[at], &less[at], reached);
+            number = (number << 26).wrapping_add(u128::from(limb));
+        }
+        number
+    }
+}
+
+/// Four numbers, one a lane, to multiply by: limbs, and five times the limbs.
+struct Multiplier {
+    limbs: [v128; 5],
+    times_5: [v128; 5],
+}
+
+impl Multiplier {
+    fn new(lanes: [&Number; 4]) -> Self {
+        let lanes = lanes.map(|number| number.0);
+        let limb = |at: usize| u32x4(lanes[0][at], lanes[1][at], lanes[2][at], lanes[3][at]);
+        let limbs = [limb(0), limb(1), limb(2), limb(3), limb(4)];
+        Self { limbs, times_5: limbs.map(|limb| u32x4_add(limb, u32x4_shl(limb, 2))) }
+    }
+
+    fn splat(number: &Number) -> Self {
+        Self::new([number; 4])
+    }
+}
+
+/// The columns of four products.
+struct Wide {
+    /// Of lanes 0 and 1.
+    low: [v128; 5],
+    /// Of lanes 2 and 3.
+    high: [v128; 5],
+}
+
+impl Wide {
+    #[inline(always)]
+    fn product(a: &[v128; 5], b: &Multiplier) -> Self {
+        // Out of a loop LLVM would take the widening of `b`, which does not change, and leave the loop without
+        // `extmul`: with products of 64 bits, each of which is three multiplications on most machines.
+        let b = black_box(b);
+        Self {
+            low: columns!(u64x2_extmul_low_u32x4, u64x2_add, a, b.limbs, b.times_5),
+            high: columns!(u64x2_extmul_high_u32x4, u64x2_add, a, b.limbs, b.times_5),
+        }
+    }
+
+    #[inline(always)]
+    fn plus_product(self, a: &[v128; 5], b: &Multiplier) -> Self {
+        let other = Self::product(a, b);
+        Self { low: each!(u64x2_add, self.low, other.low), high: each!(u64x2_add, self.high, other.high) }
+    }
+
+    /// Carries what is above 26 bits to the next limb, and makes vectors of four lanes again.
+    #[inline(always)]
+    fn carried(self) -> [v128; 5] {
+        let (low, high) = (carry(self.low), carry(self.high));
+        each!(i32x4_shuffle::<0, 2, 4, 6>, low, high)
+    }
+
+    /// Adds the four products up.
+    fn sum_of_lanes(&self) -> Number {
+        Number::carried([0, 1, 2, 3, 4].map(|at| {
+            let sum = u64x2_add(self.low[at], self.high[at]);
+            u64x2_extract_lane::<0>(sum) + u64x2_extract_lane::<1>(sum)
+        }))
+    }
+}
+
+/// Two chains at once, one from limb 0 and one from limb 3: half of the steps wait for nothing.
+#[inline(always)]
+fn carry(mut column: [v128; 5]) -> [v128; 5] {
+    carry_from::<0, 1>(&mut column);
+    carry_from::<3, 4>(&mut column);
+    carry_from::<1, 2>(&mut column);
+    carry_from::<4, 0>(&mut column);
+    carry_from::<2, 3>(&mut column);
+    carry_from::<0, 1>(&mut column);
+    carry_from::<3, 4>(&mut column);
+    column
+}
+
+#[inline(always)]
+fn carry_from<const FROM: usize, const TO: usize>(column: &mut [v128; 5]) {
+    let carry = u64x2_shr(column[FROM], 26);
+    let carry = if TO == 0 { u64x2_add(carry, u64x2_shl(carry, 2)) } else { carry };
+    column[FROM] = v128_and(column[FROM], u64x2_splat(u64::from(MASK)));
+    column[TO] = u64x2_add(column[TO], carry);
+}
+
+#[inline(always)]
+fn add(a: &[v128; 5], b: &[v128; 5]) -> [v128; 5] {
+    each!(u32x4_add, a, b)
+}
+
+/// The limbs of four whole blocks of the message.
+#[inline(always)]
+fn limbs(bytes: &[u8], at: usize) -> [v128; 5] {
+    let blocks = [load_at(bytes, at), load_at(bytes, at + 16), load_at(bytes, at + 32), load_at(bytes, at + 48)];
+    limbs_of(blocks, u32x4_splat(LENGTH_BIT))
+}
+
+#[inline(always)]
+fn limbs_of(blocks: [v128; 4], uppermost: v128) -> [v128; 5] {
+    let [a, b, c, d] = transposed(blocks);
+    let mask = u32x4_splat(MASK);
+    let joined = |low: v128, right: u32, high: v128, left: u32| {
+        v128_and(v128_or(u32x4_shr(low, right), u32x4_shl(high, left)), mask)
+    };
+    [
+        v128_and(a, mask),
+        joined(a, 26, b, 6),
+        joined(b, 20, c, 12),
+        joined(c, 14, d, 18),
+        v128_or(u32x4_shr(d, 8), uppermost),
+    ]
+}
+
+fn load_u128(bytes: &[u8; 32], at: usize) -> u128 {
+    // The slice has the length of the array.
+    u128::from_le_bytes(bytes[at..at + 16].try_into().expect("16 bytes"))
+}
+
+const BLOCK_LEN: usize = 16;
+
+const GROUP_LEN: usize = 4 * BLOCK_LEN;
+
+/// 2^128 in the uppermost limb.
+const LENGTH_BIT: u32 = 1 << 24;
+
+const MASK: u32 = (1 << 26) - 1;
+
+/// The bits that *r* may have (RFC 8439 section 2.5).
+const CLAMP: u128 = 0x0fff_fffc_0fff_fffc_0fff_fffc_0fff_ffff;
