@@ -79,7 +79,11 @@ impl Stream {
     }
 
     fn xor(&self, text: &mut [u8]) {
-        assert!(text.len() as u64 <= MAX_LEN, "a text for ChaCha20-Poly1305 has {} bytes, at most {MAX_LEN} are allowed", text.len());
+        assert!(
+            text.len() as u64 <= MAX_LEN,
+            "a text for ChaCha20-Poly1305 has {} bytes, at most {MAX_LEN} are allowed",
+            text.len()
+        );
         let first = &self.first[BLOCK_LEN..];
         let (at_hand, rest) = text.split_at_mut(text.len().min(first.len()));
         for (byte, key_stream) in at_hand.iter_mut().zip(first) {

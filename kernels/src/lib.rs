@@ -7,13 +7,18 @@
 
 #![no_std]
 
+mod aes;
+mod aes_gcm;
 mod chacha20;
 mod chacha20_poly1305;
+mod ghash;
+mod message;
 mod poly1305;
 mod simd;
 
 use core::fmt;
 
+pub use aes_gcm::{Aes128Gcm, Aes256Gcm};
 pub use chacha20_poly1305::ChaCha20Poly1305;
 
 /// A tag is not the one of what it came with: key, nonce, additional data, ciphertext or the tag itself is another.

@@ -28,9 +28,11 @@ use core::hint::black_box;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use crate::chacha20::transposed;
+use crate::message::BLOCK_LEN;
 use crate::simd::{
-    i32x4_shuffle, load, load_at, load_part, u32x4, u32x4_add, u32x4_shl, u32x4_shr, u32x4_splat, u64x2, u64x2_add, u64x2_extmul_high_u32x4,
-    u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, v128, v128_and, v128_or,
+    i32x4_shuffle, load_at, u32x4, u32x4_add, u32x4_shl, u32x4_shr, u32x4_splat, u64x2, u64x2_add,
+    u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, v128,
+    v128_and, v128_or,
 };
 
 /// The columns of a product of five limbs by five limbs, where limb 5 is worth five times limb 0. Spelled out, because
@@ -66,7 +68,8 @@ macro_rules! each {
 /// with zeros to whole blocks, and then a block with their lengths.
 pub(crate) fn tag(key: &[u8; 32], aad: &[u8], text: &[u8]) -> [u8; 16] {
     let [r, s] = [load_u128(key, 0), load_u128(key, 16)];
-    let sum = polynomial(&Number::new(r & CLAMP), &Message::new(aad, text));
+    let lengths = u64x2(aad.len() as u64, text.len() as u64);
+    let sum = polynomial(&Number::new(r & CLAMP), &Message::new(aad, text, lengths));
     sum.reduced().wrapping_add(s).to_le_bytes()
 }
 
@@ -77,78 +80,35 @@ fn polynomial(r: &Number, message: &Message<'_>) -> Number {
     let r3 = r2.times(r);
     let r4 = r2.times(&r2);
     let every = Multiplier::splat(&r4);
-    let mut sum = message.group(0);
+    let mut sum = limbs_of_group(message, 0);
     let mut at = 1;
-    if message.groups_of_text(at) >= 2 {
+    let (pairs, _) = message.text_from_group(at).as_chunks::<{ 2 * GROUP_LEN }>();
+    if !pairs.is_empty() {
         let every_second = Multiplier::splat(&r4.times(&r4));
-        let pairs = message.groups_of_text(at) / 2;
-        let text = message.text_from_group(at);
-        for pair in text.as_chunks::<{ 2 * GROUP_LEN }>().0.iter().take(pairs) {
+        for pair in pairs {
             sum = Wide::product(&sum, &every_second).plus_product(&limbs(pair, 0), &every).carried();
             sum = add(&sum, &limbs(pair, GROUP_LEN));
         }
-        at += 2 * pairs;
+        at += 2 * pairs.len();
     }
-    for group in at..message.groups {
+    for group in at..message.groups() {
         let limbs = match message.text_from_group(group).first_chunk::<GROUP_LEN>() {
             Some(text) => limbs(text, 0),
-            None => message.group(group),
+            None => limbs_of_group(message, group),
         };
         sum = add(&Wide::product(&sum, &every).carried(), &limbs);
     }
     Wide::product(&sum, &Multiplier::new([&r4, &r3, &r2, r])).sum_of_lanes()
 }
 
-/// What is authenticated, as groups of four blocks.
-struct Message<'a> {
-    aad: &'a [u8],
-    text: &'a [u8],
-    /// How many lanes of the first group have no block.
-    missing: usize,
-    groups: usize,
-}
+type Message<'a> = crate::message::Message<'a, 4>;
 
-impl<'a> Message<'a> {
-    fn new(aad: &'a [u8], text: &'a [u8]) -> Self {
-        let blocks = aad.len().div_ceil(BLOCK_LEN) + text.len().div_ceil(BLOCK_LEN) + 1;
-        let groups = blocks.div_ceil(4);
-        Self { aad, text, missing: 4 * groups - blocks, groups }
-    }
-
-    /// Any group: its limbs, put together block by block.
-    fn group(&self, group: usize) -> [v128; 5] {
-        let lanes = [0, 1, 2, 3].map(|lane| (4 * group + lane).checked_sub(self.missing));
-        let [a, b, c, d] = lanes.map(|block| block.map_or(u32x4_splat(0), |block| self.block(block)));
-        let [e, f, g, h] = lanes.map(|block| if block.is_some() { LENGTH_BIT } else { 0 });
-        limbs_of([a, b, c, d], u32x4(e, f, g, h))
-    }
-
-    /// A block, filled up with zeros.
-    fn block(&self, block: usize) -> v128 {
-        let of_aad = self.aad.len().div_ceil(BLOCK_LEN);
-        let of_text = self.text.len().div_ceil(BLOCK_LEN);
-        let (part, at) = match block {
-            block if block < of_aad => (self.aad, block * BLOCK_LEN),
-            block if block < of_aad + of_text => (self.text, (block - of_aad) * BLOCK_LEN),
-            _ => return u64x2(self.aad.len() as u64, self.text.len() as u64),
-        };
-        match part[at..].first_chunk() {
-            Some(whole) => load(whole),
-            None => load_part(&part[at..]),
-        }
-    }
-
-    /// How many groups from this one on are nothing but whole blocks of the text.
-    fn groups_of_text(&self, group: usize) -> usize {
-        self.text_from_group(group).len() / GROUP_LEN
-    }
-
-    /// The text from a group on; nothing if the group starts before it or behind it.
-    fn text_from_group(&self, group: usize) -> &'a [u8] {
-        let before = self.missing + self.aad.len().div_ceil(BLOCK_LEN);
-        let at = (4 * group).checked_sub(before).map(|block| block * BLOCK_LEN);
-        at.and_then(|at| self.text.get(at..)).unwrap_or_default()
-    }
+/// The limbs of any group, put together block by block. A lane without a block is zero in all.
+fn limbs_of_group(message: &Message<'_>, group: usize) -> [v128; 5] {
+    let lanes = [0, 1, 2, 3].map(|lane| message.block(group, lane));
+    let [a, b, c, d] = lanes.map(|block| block.unwrap_or(u32x4_splat(0)));
+    let [e, f, g, h] = lanes.map(|block| if block.is_some() { LENGTH_BIT } else { 0 });
+    limbs_of([a, b, c, d], u32x4(e, f, g, h))
 }
 
 /// A number modulo 2^130 − 5 as five limbs.
@@ -321,8 +281,6 @@ fn load_u128(bytes: &[u8; 32], at: usize) -> u128 {
     // The slice has the length of the array.
     u128::from_le_bytes(bytes[at..at + 16].try_into().expect("16 bytes"))
 }
-
-const BLOCK_LEN: usize = 16;
 
 const GROUP_LEN: usize = 4 * BLOCK_LEN;
 

@@ -45,7 +45,7 @@ pub(crate) fn opaque(vector: v128) -> v128 {
 }
 
 /// Overwrites a secret with zeros, by vectors: a volatile store for each byte would take longer than a block of a cipher.
-pub(crate) fn wipe<const N: usize>(secret: &mut [u8; N]) {
+pub(crate) fn wipe(secret: &mut [u8]) {
     let (vectors, rest) = secret.as_chunks_mut::<16>();
     for vector in vectors {
         // SAFETY: the pointer is made from a reference to as many bytes, and `Unaligned` has the alignment of a byte.
@@ -61,10 +61,10 @@ struct Unaligned(v128);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm {
     pub(crate) use core::arch::wasm32::{
-        i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, i64x2_shuffle, u8x16, u8x16_shr, u8x16_splat, u32x4,
-        u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat, u64x2, u64x2_add, u64x2_extmul_high_u32x4,
-        u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, v128, v128_and, v128_andnot, v128_or,
-        v128_xor,
+        i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, i64x2_shuffle, u8x16, u8x16_shl, u8x16_shr, u8x16_splat,
+        u32x4, u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat, u64x2, u64x2_add,
+        u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, v128,
+        v128_and, v128_andnot, v128_or, v128_xor,
     };
     use core::arch::wasm32::{v128_load, v128_store};
 
@@ -209,6 +209,11 @@ mod portable {
     #[inline(always)]
     pub(crate) fn u64x2_extmul_high_u32x4(a: v128, b: v128) -> v128 {
         u64x2(u64::from(a.0[2]) * u64::from(b.0[2]), u64::from(a.0[3]) * u64::from(b.0[3]))
+    }
+
+    #[inline(always)]
+    pub(crate) fn u8x16_shl(a: v128, amount: u32) -> v128 {
+        from_bytes(bytes(a).map(|byte| byte << amount))
     }
 
     #[inline(always)]

@@ -1,0 +1,374 @@
+//! GHASH (NIST SP 800-38D section 6.4), sixteen blocks side by side, and no table that a secret indexes in memory.
+//!
+//! # Method
+//! GHASH is a polynomial in *H* over GF(2^128) with the blocks as coefficients. Sixteen lanes hold every sixteenth
+//! coefficient each, so a step multiplies all lanes by the same *H*¹⁶: a multiplication by a constant, of which the
+//! products with all sixteen nibbles are known beforehand and are looked up by a swizzle, for sixteen lanes at once (the
+//! use of byte shuffles as tables is from M. Hamburg, "Accelerating AES with Vector Permute Instructions", 2009). One
+//! level of A. Karatsuba's method makes three products of 8 × 8 bytes out of one of 16 × 16.
+//!
+//! In the end the lanes are multiplied by *H*¹⁶ to *H* and added up, by integer multiplication with room for the
+//! carries between the bits (T. Pornin, "BearSSL: constant-time crypto", the section on GHASH). There is one reduction for all.
+//!
+//! # Layout
+//! In a step vector *j* has byte *j* of sixteen blocks, lane *i* that of block *i*. GHASH's first bit is the highest of the first
+//! byte: to multiply by *x* is to shift a block, read as big-endian number, to the right.
+//!
+//! # Bounds
+//! A nibble times eight bytes has nine bytes; eight of them on top of each other sixteen. For the integer
+//! multiplication see [`multiply_low`].
+//!
+//! # Constant time
+//! No branch and no address depends on key or text; lengths are public. The multiplication of integers is taken to be
+//! constant in time, which it is on the 64-bit machines that engines of WebAssembly compile for.
+
+use zeroize::Zeroize;
+
+use crate::message::Message;
+use crate::simd::{
+    i8x16_shuffle, i8x16_swizzle, load, load_at, store, u8x16_shl, u8x16_shr, u8x16_splat, u64x2, v128, v128_and,
+    v128_xor, wipe,
+};
+
+/// The key of GHASH, with what is needed of its powers. It is wiped when it is dropped.
+pub(crate) struct Ghash {
+    /// H to H¹⁶.
+    powers: [Factor; LANES],
+    /// H¹⁶.
+    tables: Tables,
+}
+
+impl Ghash {
+    pub(crate) fn new(h: &[u8; 16]) -> Self {
+        let h = u128::from_be_bytes(*h);
+        let factor = Factor::new(h);
+        let mut power = h;
+        let mut powers = [factor; LANES];
+        for at in &mut powers[1..] {
+            let mut products = Products::default();
+            products.add(power, &factor);
+            power = products.reduced();
+            *at = Factor::new(power);
+        }
+        Self { powers, tables: Tables::new(power) }
+    }
+
+    /// GHASH of `aad` and `text`, each filled up with zeros to whole blocks, and a block with their lengths in bits.
+    pub(crate) fn hash(&self, aad: &[u8], text: &[u8]) -> [u8; 16] {
+        let bits = |len: usize| (len as u64 * 8).swap_bytes();
+        let message = Message::<LANES>::new(aad, text, u64x2(bits(aad.len()), bits(text.len())));
+        let mut products = Products::default();
+        if message.groups() == 1 {
+            // Lanes without a block take no time.
+            for (lane, power) in self.powers.iter().rev().enumerate() {
+                if let Some(block) = message.block(0, lane) {
+                    products.add(number(block), power);
+                }
+            }
+        } else {
+            for (block, power) in self.lanes(&message).into_iter().zip(self.powers.iter().rev()) {
+                products.add(number(block), power);
+            }
+        }
+        products.reduced().to_be_bytes()
+    }
+
+    /// The sixteen lanes behind the last group.
+    fn lanes(&self, message: &Message<'_, LANES>) -> [v128; LANES] {
+        let mut sum = transposed(group(message, 0));
+        let mut at = 1;
+        for text in message.text_from_group(at).as_chunks::<GROUP_LEN>().0 {
+            let blocks = blocks(text);
+            sum = self.tables.step(&sum, transposed(blocks));
+            at += 1;
+        }
+        for at in at..message.groups() {
+            sum = self.tables.step(&sum, transposed(group(message, at)));
+        }
+        transposed(sum)
+    }
+}
+
+impl Drop for Ghash {
+    fn drop(&mut self) {
+        for power in &mut self.powers {
+            power.plain.zeroize();
+            power.reversed.zeroize();
+        }
+        for table in [&mut self.tables.low, &mut self.tables.high, &mut self.tables.sum] {
+            wipe(table.as_flattened_mut().as_flattened_mut());
+        }
+    }
+}
+
+/// The blocks of any group; zeros where a lane has none.
+fn group(message: &Message<'_, LANES>, group: usize) -> [v128; LANES] {
+    core::array::from_fn(|lane| message.block(group, lane).unwrap_or(u8x16_splat(0)))
+}
+
+/// A constant to multiply by.
+struct Tables {
+    /// Of its first eight bytes, in the order of blocks.
+    low: Table,
+    /// Of its last eight bytes.
+    high: Table,
+    /// Of the two added.
+    sum: Table,
+}
+
+/// The products of eight bytes with each nibble: the nine vectors have the product's bytes, and lane *v* is that of the
+/// nibble *v*; first where *v* is the higher nibble of a byte, and then where it is the lower one.
+type Table = [[[u8; 16]; 2]; 9];
+
+impl Tables {
+    fn new(constant: u128) -> Self {
+        let (low, high) = ((constant >> 64) as u64, constant as u64);
+        Self { low: table(low), high: table(high), sum: table(low ^ high) }
+    }
+
+    /// `sum` times the constant, plus `next`.
+    #[inline(never)]
+    fn step(&self, sum: &[v128; 16], next: [v128; 16]) -> [v128; 16] {
+        let [mut higher, mut lower] = [[u8x16_splat(0); 8]; 2].map(|half| [half; 3]);
+        for j in 0..8 {
+            for half in 0..2 {
+                higher[half][j] = u8x16_shr(sum[8 * half + j], 4);
+                lower[half][j] = v128_and(sum[8 * half + j], u8x16_splat(0x0f));
+            }
+            higher[2][j] = v128_xor(higher[0][j], higher[1][j]);
+            lower[2][j] = v128_xor(lower[0][j], lower[1][j]);
+        }
+        let mut low = product(&self.low, &higher[0], &lower[0]);
+        let mut high = product(&self.high, &higher[1], &lower[1]);
+        let mut middle = product(&self.sum, &higher[2], &lower[2]);
+        for j in 0..16 {
+            middle[j] = v128_xor(middle[j], v128_xor(low[j], high[j]));
+        }
+        for j in 0..8 {
+            low[8 + j] = v128_xor(low[8 + j], middle[j]);
+            high[j] = v128_xor(high[j], middle[8 + j]);
+        }
+        reduced(&low, &high, next)
+    }
+}
+
+fn table(constant: u64) -> Table {
+    let mut table = Table::default();
+    for nibble in 0..16 {
+        // The nibble's highest bit is x^0, and its lowest x^3.
+        let shifted =
+            |bit: u32| (u128::from(constant) << 64 >> bit) & 0u128.wrapping_sub(u128::from(nibble >> (3 - bit) & 1u32));
+        let product = shifted(0) ^ shifted(1) ^ shifted(2) ^ shifted(3);
+        for half in 0..2 {
+            for (at, byte) in (product >> (4 * half)).to_be_bytes().iter().take(9).enumerate() {
+                table[at][half][nibble as usize] = *byte;
+            }
+        }
+    }
+    table
+}
+
+/// The products of eight bytes of each lane with the eight bytes of a table.
+#[inline(never)]
+fn product(table: &Table, higher: &[v128; 8], lower: &[v128; 8]) -> [v128; 16] {
+    let [h0, h1, h2, h3, h4, h5, h6, h7] = *higher;
+    let [l0, l1, l2, l3, l4, l5, l6, l7] = *lower;
+    let zero = u8x16_splat(0);
+    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = [zero; 8];
+    let mut product = [zero; 16];
+    for (at, [higher, lower]) in table.iter().enumerate() {
+        let (higher, lower) = (load(higher), load(lower));
+        let plus = |sum, i, j| v128_xor(v128_xor(sum, i8x16_swizzle(higher, i)), i8x16_swizzle(lower, j));
+        // What byte `at` of a product with byte j of the text is added to: byte `at + j`.
+        product[at] = plus(a, h0, l0);
+        a = plus(b, h1, l1);
+        b = plus(c, h2, l2);
+        c = plus(d, h3, l3);
+        d = plus(e, h4, l4);
+        e = plus(f, h5, l5);
+        f = plus(g, h6, l6);
+        g = plus(h, h7, l7);
+        h = zero;
+    }
+    [product[9], product[10], product[11], product[12], product[13], product[14], product[15]] = [a, b, c, d, e, f, g];
+    product
+}
+
+/// What `high` is worth below *x*^128, plus `low` and `next`: *x*^128 is 1 + *x* + *x*^2 + *x*^7.
+#[inline(always)]
+fn reduced(low: &[v128; 16], high: &[v128; 16], next: [v128; 16]) -> [v128; 16] {
+    let mut sum = next;
+    // What byte 15 carries out is beyond *x*^128 once more.
+    let beyond = carried(high[15]);
+    sum[0] = v128_xor(sum[0], folded(beyond));
+    sum[1] = v128_xor(sum[1], carried(beyond));
+    let mut carry = u8x16_splat(0);
+    for j in 0..16 {
+        sum[j] = v128_xor(v128_xor(sum[j], low[j]), v128_xor(carry, folded(high[j])));
+        carry = carried(high[j]);
+    }
+    sum
+}
+
+/// A byte times 1 + *x* + *x*^2 + *x*^7: what stays in the byte.
+#[inline(always)]
+fn folded(byte: v128) -> v128 {
+    let (one, two, seven) = (u8x16_shr(byte, 1), u8x16_shr(byte, 2), u8x16_shr(byte, 7));
+    v128_xor(v128_xor(byte, one), v128_xor(two, seven))
+}
+
+/// A byte times 1 + *x* + *x*^2 + *x*^7: what goes to the next byte.
+#[inline(always)]
+fn carried(byte: v128) -> v128 {
+    v128_xor(v128_xor(u8x16_shl(byte, 7), u8x16_shl(byte, 6)), u8x16_shl(byte, 1))
+}
+
+#[inline(always)]
+fn blocks(text: &[u8; GROUP_LEN]) -> [v128; 16] {
+    let at = |block: usize| load_at(text, 16 * block);
+    [
+        at(0),
+        at(1),
+        at(2),
+        at(3),
+        at(4),
+        at(5),
+        at(6),
+        at(7),
+        at(8),
+        at(9),
+        at(10),
+        at(11),
+        at(12),
+        at(13),
+        at(14),
+        at(15),
+    ]
+}
+
+/// Byte *i* of vector *j* becomes byte *j* of vector *i*.
+///
+/// A byte's place is eight bits, four for the vector and four for the byte. To lay vector *j* and vector *j* + 8 into each
+/// other rotates them by one, and four rotations change the two halves.
+#[inline(always)]
+fn transposed(vectors: [v128; 16]) -> [v128; 16] {
+    rotated(rotated(rotated(rotated(vectors))))
+}
+
+#[inline(always)]
+fn rotated([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]: [v128; 16]) -> [v128; 16] {
+    [
+        low_halves(a, i),
+        high_halves(a, i),
+        low_halves(b, j),
+        high_halves(b, j),
+        low_halves(c, k),
+        high_halves(c, k),
+        low_halves(d, l),
+        high_halves(d, l),
+        low_halves(e, m),
+        high_halves(e, m),
+        low_halves(f, n),
+        high_halves(f, n),
+        low_halves(g, o),
+        high_halves(g, o),
+        low_halves(h, p),
+        high_halves(h, p),
+    ]
+}
+
+#[inline(always)]
+fn low_halves(a: v128, b: v128) -> v128 {
+    i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b)
+}
+
+#[inline(always)]
+fn high_halves(a: v128, b: v128) -> v128 {
+    i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b)
+}
+
+/// A number to multiply by.
+#[derive(Clone, Copy)]
+struct Factor {
+    /// Its two halves, the higher one first, and the two added.
+    plain: [u64; 3],
+    /// The same with all bits in the other order.
+    reversed: [u64; 3],
+}
+
+impl Factor {
+    fn new(number: u128) -> Self {
+        let (high, low) = ((number >> 64) as u64, number as u64);
+        let plain = [high, low, high ^ low];
+        Self { plain, reversed: plain.map(u64::reverse_bits) }
+    }
+}
+
+/// A sum of products that are not reduced yet, as the three products of Karatsuba's method.
+#[derive(Default)]
+struct Products {
+    /// The lower 64 bits of each.
+    plain: [u64; 3],
+    /// The lower 64 bits of the products of the numbers with all bits in the other order. What a product has above its lower
+    /// 64 bits are these, in the other order.
+    reversed: [u64; 3],
+}
+
+impl Products {
+    #[inline]
+    fn add(&mut self, number: u128, factor: &Factor) {
+        let number = Factor::new(number);
+        for at in 0..3 {
+            self.plain[at] ^= multiply_low(number.plain[at], factor.plain[at]);
+            self.reversed[at] ^= multiply_low(number.reversed[at], factor.reversed[at]);
+        }
+    }
+
+    /// The sum modulo *x*^128 + *x*^7 + *x*^2 + *x* + 1, in GHASH's order of bits: the highest is *x*^0.
+    fn reduced(&self) -> u128 {
+        // A product has 127 bits; the reversed one starts at its uppermost, which is bit 126.
+        let product = |at: usize| u128::from(self.plain[at]) | u128::from(self.reversed[at].reverse_bits() >> 1) << 64;
+        let (high, low) = (product(0), product(1));
+        let middle = product(2) ^ high ^ low;
+        // 255 bits; one to the left, so that the bit of x^0 is the highest of 256.
+        let (high, low) = (high ^ middle >> 64, low ^ middle << 64);
+        let (high, low) = (high << 1 | low >> 127, low << 1);
+        // `low` is what is beyond x^127. What its own fold carries out goes round once more.
+        let beyond = low << 127 ^ low << 126 ^ low << 121;
+        let low = low ^ beyond;
+        high ^ low ^ low >> 1 ^ low >> 2 ^ low >> 7
+    }
+}
+
+/// The lower 64 bits of a product over GF(2)[*x*].
+///
+/// Each number is cut into four with one bit in four, so that in a product of integers at most 16 ones meet in a column,
+/// and three columns of room take the carries: 15 fit, and the 16th one is possible in the uppermost columns only,
+/// from where it carries out of the 64 bits.
+#[inline]
+fn multiply_low(a: u64, b: u64) -> u64 {
+    const EVERY_FOURTH: u64 = 0x1111_1111_1111_1111;
+    let [a0, a1, a2, a3] = [0, 1, 2, 3].map(|bit| a & EVERY_FOURTH << bit);
+    let [b0, b1, b2, b3] = [0, 1, 2, 3].map(|bit| b & EVERY_FOURTH << bit);
+    let times = u64::wrapping_mul;
+    let sums = [
+        times(a0, b0) ^ times(a1, b3) ^ times(a2, b2) ^ times(a3, b1),
+        times(a0, b1) ^ times(a1, b0) ^ times(a2, b3) ^ times(a3, b2),
+        times(a0, b2) ^ times(a1, b1) ^ times(a2, b0) ^ times(a3, b3),
+        times(a0, b3) ^ times(a1, b2) ^ times(a2, b1) ^ times(a3, b0),
+    ];
+    (sums[0] & EVERY_FOURTH)
+        | (sums[1] & EVERY_FOURTH << 1)
+        | (sums[2] & EVERY_FOURTH << 2)
+        | (sums[3] & EVERY_FOURTH << 3)
+}
+
+fn number(block: v128) -> u128 {
+    let mut bytes = [0; 16];
+    store(&mut bytes, block);
+    u128::from_be_bytes(bytes)
+}
+
+const LANES: usize = 16;
+
+const GROUP_LEN: usize = 16 * LANES;
