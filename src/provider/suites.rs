@@ -11,8 +11,7 @@
 //!
 //! [AEAD limits]: https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-aead-limits
 
-use aes_gcm::{Aes128Gcm, Aes256Gcm};
-use chacha20poly1305::ChaCha20Poly1305;
+use guest_tls_kernels::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305};
 use rustls::crypto::cipher::{Tls12AeadAlgorithm, Tls13AeadAlgorithm};
 use rustls::crypto::{CipherSuiteCommon, KeyExchangeAlgorithm};
 use rustls::{CipherSuite, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};

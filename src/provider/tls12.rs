@@ -10,7 +10,7 @@ use rustls::crypto::cipher::{
 };
 use rustls::{ConnectionTrafficSecrets, Error};
 
-use super::aead::{Aead, RecordKey, TAG_LEN, key_len};
+use super::aead::{Aead, RecordKey, TAG_LEN};
 use super::observer;
 use crate::error::Direction;
 
@@ -34,7 +34,7 @@ impl<A: Aead> Tls12AeadAlgorithm for Tls12Aead<A> {
 
     fn key_block_shape(&self) -> KeyBlockShape {
         KeyBlockShape {
-            enc_key_len: key_len::<A>(),
+            enc_key_len: A::KEY_LEN,
             fixed_iv_len: NONCE_LEN - A::EXPLICIT_NONCE_LEN,
             explicit_nonce_len: A::EXPLICIT_NONCE_LEN,
         }
@@ -76,7 +76,7 @@ impl<A: Aead> MessageEncrypter for Protection<A> {
         let mut record = PrefixedPayload::with_capacity(self.encrypted_payload_len(msg.payload.len()));
         record.extend_from_slice(&nonce.0[NONCE_LEN - A::EXPLICIT_NONCE_LEN..]);
         record.extend_from_chunks(&msg.payload);
-        self.key.seal(&nonce, &aad, &mut record, A::EXPLICIT_NONCE_LEN)?;
+        self.key.seal(&nonce, &aad, &mut record, A::EXPLICIT_NONCE_LEN);
         Ok(OutboundOpaqueMessage::new(msg.typ, msg.version, record))
     }
 

@@ -9,7 +9,7 @@ use rustls::crypto::cipher::{
 };
 use rustls::{ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion};
 
-use super::aead::{Aead, RecordKey, TAG_LEN, key_len};
+use super::aead::{Aead, RecordKey, TAG_LEN};
 use super::observer;
 use crate::error::Direction;
 
@@ -31,7 +31,7 @@ impl<A: Aead> Tls13AeadAlgorithm for Tls13Aead<A> {
     }
 
     fn key_len(&self) -> usize {
-        key_len::<A>()
+        A::KEY_LEN
     }
 
     fn extract_keys(&self, key: AeadKey, iv: Iv) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
@@ -59,7 +59,7 @@ impl<A: Aead> MessageEncrypter for Protection<A> {
         let mut record = PrefixedPayload::with_capacity(len);
         record.extend_from_chunks(&msg.payload);
         record.extend_from_slice(&msg.typ.to_array());
-        self.key.seal(&Nonce::new(&self.iv, seq), &make_tls13_aad(len), &mut record, 0)?;
+        self.key.seal(&Nonce::new(&self.iv, seq), &make_tls13_aad(len), &mut record, 0);
         // The outside of every protected record says the same: application data of TLS 1.2.
         Ok(OutboundOpaqueMessage::new(ContentType::ApplicationData, ProtocolVersion::TLSv1_2, record))
     }

@@ -63,7 +63,7 @@ impl Tickets {
         ticket.extend_from_slice(&salt);
         ticket.extend_from_slice(plain);
         let (head, text) = ticket.split_at_mut(NAME_LEN + SALT_LEN);
-        let tag = seal::seal(&keys.key_of(&salt), head, text).ok()?;
+        let tag = seal::seal(&keys.key_of(&salt), head, text);
         ticket.extend_from_slice(&tag);
         Some(ticket)
     }
