@@ -354,7 +354,7 @@ fn sub_bytes(state: &[v128; 8]) -> [v128; 8] {
 }
 
 /// SubWord (FIPS 197 section 5.2).
-fn sub_word(word: u32) -> u32 {
+pub(crate) fn sub_word(word: u32) -> u32 {
     let planes = sub_bytes(&planes(u32x4_splat(word)));
     let mut bytes = u8x16_splat(NEGATIONS);
     for (bit, plane) in planes.into_iter().enumerate() {

@@ -289,7 +289,7 @@ fn high_halves(a: v128, b: v128) -> v128 {
 
 /// A number to multiply by.
 #[derive(Clone, Copy)]
-struct Factor {
+pub(crate) struct Factor {
     /// Its two halves, the higher one first, and the two added.
     plain: [u64; 3],
     /// The same with all bits in the other order.
@@ -297,7 +297,7 @@ struct Factor {
 }
 
 impl Factor {
-    fn new(number: u128) -> Self {
+    pub(crate) fn new(number: u128) -> Self {
         let (high, low) = ((number >> 64) as u64, number as u64);
         let plain = [high, low, high ^ low];
         Self { plain, reversed: plain.map(u64::reverse_bits) }
@@ -306,7 +306,7 @@ impl Factor {
 
 /// A sum of products that are not reduced yet, as the three products of Karatsuba's method.
 #[derive(Default)]
-struct Products {
+pub(crate) struct Products {
     /// The lower 64 bits of each.
     plain: [u64; 3],
     /// The lower 64 bits of the products of the numbers with all bits in the other order. What a product has above its lower
@@ -316,7 +316,7 @@ struct Products {
 
 impl Products {
     #[inline]
-    fn add(&mut self, number: u128, factor: &Factor) {
+    pub(crate) fn add(&mut self, number: u128, factor: &Factor) {
         let number = Factor::new(number);
         for at in 0..3 {
             self.plain[at] ^= multiply_low(number.plain[at], factor.plain[at]);
@@ -325,7 +325,7 @@ impl Products {
     }
 
     /// The sum modulo *x*^128 + *x*^7 + *x*^2 + *x* + 1, in GHASH's order of bits: the highest is *x*^0.
-    fn reduced(&self) -> u128 {
+    pub(crate) fn reduced(&self) -> u128 {
         // A product has 127 bits; the reversed one starts at its uppermost, which is bit 126.
         let product = |at: usize| u128::from(self.plain[at]) | u128::from(self.reversed[at].reverse_bits() >> 1) << 64;
         let (high, low) = (product(0), product(1));
@@ -346,7 +346,7 @@ impl Products {
 /// and three columns of room take the carries: 15 fit, and the 16th one is possible in the uppermost columns only,
 /// from where it carries out of the 64 bits.
 #[inline]
-fn multiply_low(a: u64, b: u64) -> u64 {
+pub(crate) fn multiply_low(a: u64, b: u64) -> u64 {
     const EVERY_FOURTH: u64 = 0x1111_1111_1111_1111;
     let [a0, a1, a2, a3] = [0, 1, 2, 3].map(|bit| a & EVERY_FOURTH << bit);
     let [b0, b1, b2, b3] = [0, 1, 2, 3].map(|bit| b & EVERY_FOURTH << bit);

@@ -7,6 +7,9 @@
 
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
 mod aes;
 mod aes_gcm;
 mod chacha20;
@@ -15,6 +18,8 @@ mod ghash;
 mod message;
 mod poly1305;
 mod simd;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 

@@ -112,7 +112,7 @@ fn limbs_of_group(message: &Message<'_>, group: usize) -> [v128; 5] {
 }
 
 /// A number modulo 2^130 − 5 as five limbs.
-struct Number([u32; 5]);
+pub(crate) struct Number(pub(crate) [u32; 5]);
 
 impl Number {
     /// A number of 128 bits.
@@ -168,7 +168,7 @@ impl Number {
 }
 
 /// Four numbers, one a lane, to multiply by: limbs, and five times the limbs.
-struct Multiplier {
+pub(crate) struct Multiplier {
     limbs: [v128; 5],
     times_5: [v128; 5],
 }
@@ -181,22 +181,22 @@ impl Multiplier {
         Self { limbs, times_5: limbs.map(|limb| u32x4_add(limb, u32x4_shl(limb, 2))) }
     }
 
-    fn splat(number: &Number) -> Self {
+    pub(crate) fn splat(number: &Number) -> Self {
         Self::new([number; 4])
     }
 }
 
 /// The columns of four products.
-struct Wide {
+pub(crate) struct Wide {
     /// Of lanes 0 and 1.
-    low: [v128; 5],
+    pub(crate) low: [v128; 5],
     /// Of lanes 2 and 3.
-    high: [v128; 5],
+    pub(crate) high: [v128; 5],
 }
 
 impl Wide {
     #[inline(always)]
-    fn product(a: &[v128; 5], b: &Multiplier) -> Self {
+    pub(crate) fn product(a: &[v128; 5], b: &Multiplier) -> Self {
         // Out of a loop LLVM would take the widening of `b`, which does not change, and leave the loop without
         // `extmul`: with products of 64 bits, each of which is three multiplications on most machines.
         let b = black_box(b);
@@ -207,14 +207,14 @@ impl Wide {
     }
 
     #[inline(always)]
-    fn plus_product(self, a: &[v128; 5], b: &Multiplier) -> Self {
+    pub(crate) fn plus_product(self, a: &[v128; 5], b: &Multiplier) -> Self {
         let other = Self::product(a, b);
         Self { low: each!(u64x2_add, self.low, other.low), high: each!(u64x2_add, self.high, other.high) }
     }
 
     /// Carries what is above 26 bits to the next limb, and makes vectors of four lanes again.
     #[inline(always)]
-    fn carried(self) -> [v128; 5] {
+    pub(crate) fn carried(self) -> [v128; 5] {
         let (low, high) = (carry(self.low), carry(self.high));
         each!(i32x4_shuffle::<0, 2, 4, 6>, low, high)
     }

@@ -61,10 +61,10 @@ struct Unaligned(v128);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm {
     pub(crate) use core::arch::wasm32::{
-        i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, i64x2_shuffle, u8x16, u8x16_shl, u8x16_shr, u8x16_splat,
-        u32x4, u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat, u64x2, u64x2_add,
-        u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, v128,
-        v128_and, v128_andnot, v128_or, v128_xor,
+        i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, u8x16, u8x16_shl, u8x16_shr, u8x16_splat, u32x4,
+        u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat, u64x2, u64x2_add, u64x2_extmul_high_u32x4,
+        u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, v128, v128_and, v128_or,
+        v128_xor,
     };
     use core::arch::wasm32::{v128_load, v128_store};
 
@@ -151,11 +151,6 @@ mod portable {
     #[inline(always)]
     pub(crate) fn v128_and(a: v128, b: v128) -> v128 {
         v128(core::array::from_fn(|lane| a.0[lane] & b.0[lane]))
-    }
-
-    #[inline(always)]
-    pub(crate) fn v128_andnot(a: v128, b: v128) -> v128 {
-        v128(core::array::from_fn(|lane| a.0[lane] & !b.0[lane]))
     }
 
     #[inline(always)]
@@ -250,12 +245,6 @@ mod portable {
     ) -> v128 {
         let lane = |at: usize| if at < 4 { a.0[at] } else { b.0[at - 4] };
         v128([lane(A), lane(B), lane(C), lane(D)])
-    }
-
-    #[inline(always)]
-    pub(crate) fn i64x2_shuffle<const A: usize, const B: usize>(a: v128, b: v128) -> v128 {
-        let lane = |at: usize| if at < 2 { as_u64(a)[at] } else { as_u64(b)[at - 2] };
-        u64x2(lane(A), lane(B))
     }
 
     #[rustfmt::skip]

@@ -1,0 +1,30 @@
+//! Tests of the kernels against other implementations and at the extremes of their bounds.
+//!
+//! Natively they run the twin, and with `--target wasm32-wasip2` the vectors of WebAssembly.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod aead;
+mod aes;
+mod chacha20;
+mod ghash;
+mod poly1305;
+
+use std::vec::Vec;
+
+/// Bytes that look random, the same in each run.
+fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        // SplitMix64 by S. Vigna.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn array<const N: usize>(seed: u64) -> [u8; N] {
+    bytes(seed, N).try_into().unwrap()
+}
