@@ -20,7 +20,7 @@ use zeroize::Zeroize;
 
 use crate::simd::{
     i8x16_eq, i8x16_swizzle, i32x4_shuffle, load, load_at, opaque, store, store_at, u8x16, u8x16_splat,
-    u32x4_extract_lane, u32x4_splat, u64x2_shl, u64x2_shr, v128, v128_and, v128_xor, wipe,
+    u32x4_extract_lane, u32x4_splat, u64x2_shl, u64x2_shr, v128, v128_and, v128_xor, wipe, xor,
 };
 
 /// The key schedule of AES with `MIDDLE` rounds between the first key and the last round: 9 for AES-128, 13 for
@@ -131,10 +131,9 @@ impl<const MIDDLE: usize> Counters<'_, MIDDLE> {
             batch += 1;
         }
         if !rest.is_empty() {
-            let key_stream = self.batch(batch);
-            for (byte, key_stream) in rest.iter_mut().zip(&key_stream) {
-                *byte ^= key_stream;
-            }
+            let mut key_stream = self.batch(batch);
+            xor(rest, &key_stream);
+            wipe(&mut key_stream);
         }
     }
 

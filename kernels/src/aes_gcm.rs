@@ -4,7 +4,7 @@ use subtle::ConstantTimeEq;
 
 use crate::aes::{Aes, BATCH_LEN, Counters};
 use crate::ghash::Ghash;
-use crate::simd::wipe;
+use crate::simd::{wipe, xor};
 use crate::{NONCE_LEN, TAG_LEN, WrongTag};
 
 /// A key of AES-128-GCM. It is wiped when it is dropped.
@@ -100,9 +100,7 @@ impl<'a, const MIDDLE: usize> Stream<'a, MIDDLE> {
 
     fn tag(&self, ghash: &Ghash, aad: &[u8], text: &[u8]) -> [u8; TAG_LEN] {
         let mut tag = ghash.hash(aad, text);
-        for (byte, mask) in tag.iter_mut().zip(block(&self.first, 1)) {
-            *byte ^= mask;
-        }
+        xor(&mut tag, block(&self.first, 1));
         tag
     }
 
@@ -111,9 +109,7 @@ impl<'a, const MIDDLE: usize> Stream<'a, MIDDLE> {
         assert!(len <= MAX_LEN, "a text for AES-GCM has {len} bytes, at most {MAX_LEN} are allowed");
         let first = &self.first[2 * 16..];
         let (at_hand, rest) = text.split_at_mut(text.len().min(first.len()));
-        for (byte, key_stream) in at_hand.iter_mut().zip(first) {
-            *byte ^= key_stream;
-        }
+        xor(at_hand, first);
         self.counters.xor(1, rest);
     }
 }

@@ -17,7 +17,7 @@ use zeroize::Zeroize;
 
 use crate::simd::{
     i8x16_swizzle, i32x4_shuffle, load_at, opaque, store_at, u8x16, u32x4, u32x4_add, u32x4_shl, u32x4_shr,
-    u32x4_splat, v128, v128_or, v128_xor,
+    u32x4_splat, v128, v128_or, v128_xor, wipe, xor,
 };
 
 /// A key and a nonce: the stream that they stand for.
@@ -39,11 +39,9 @@ impl ChaCha20 {
         Self { state }
     }
 
-    /// The key stream of the blocks 0 to 3.
-    pub(crate) fn first_blocks(&self) -> [u8; GROUP_LEN] {
-        let mut blocks = [0; GROUP_LEN];
-        self.xor_group(0, &mut blocks);
-        blocks
+    /// XORs four blocks of text with the blocks 0 to 3 of the key stream.
+    pub(crate) fn xor_first(&self, text: &mut [u8; GROUP_LEN]) {
+        self.xor_group(0, text);
     }
 
     /// XORs `text` with the key stream from block `counter` on.
@@ -53,16 +51,17 @@ impl ChaCha20 {
             self.xor_pair(counter, pair);
             counter = counter.wrapping_add(8);
         }
-        let (groups, rest) = rest.as_chunks_mut::<GROUP_LEN>();
-        for group in groups {
-            self.xor_group(counter, group);
-            counter = counter.wrapping_add(4);
-        }
-        if !rest.is_empty() {
-            let mut group = [0; GROUP_LEN];
-            group[..rest.len()].copy_from_slice(rest);
-            self.xor_group(counter, &mut group);
-            rest.copy_from_slice(&group[..rest.len()]);
+        // One pair takes less time than two groups, even if a part of it is of no use.
+        if rest.len() > GROUP_LEN {
+            let mut key_stream = [0; 2 * GROUP_LEN];
+            self.xor_pair(counter, &mut key_stream);
+            xor(rest, &key_stream);
+            wipe(&mut key_stream);
+        } else if !rest.is_empty() {
+            let mut key_stream = [0; GROUP_LEN];
+            self.xor_group(counter, &mut key_stream);
+            xor(rest, &key_stream);
+            wipe(&mut key_stream);
         }
     }
 

@@ -4,7 +4,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::chacha20::{BLOCK_LEN, ChaCha20, GROUP_LEN};
-use crate::simd::wipe;
+use crate::simd::{wipe, xor};
 use crate::{NONCE_LEN, TAG_LEN, WrongTag, poly1305};
 
 /// A key of ChaCha20-Poly1305. It is wiped when it is dropped.
@@ -26,9 +26,10 @@ impl ChaCha20Poly1305 {
     /// # Panics
     /// If `text` is longer than RFC 8439 allows, which is 256 GiB less 64 bytes.
     pub fn seal(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
-        let stream = Stream::new(&self.key, nonce);
-        stream.xor(text);
-        stream.tag(aad, text)
+        Stream::with(&self.key, nonce, |stream| {
+            stream.xor(text);
+            stream.tag(aad, text)
+        })
     }
 
     /// Checks the tag of `aad` and the ciphertext `text`, in constant time, and if it is right decrypts `text` in place.
@@ -44,12 +45,13 @@ impl ChaCha20Poly1305 {
         text: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), WrongTag> {
-        let stream = Stream::new(&self.key, nonce);
-        if !bool::from(stream.tag(aad, text).ct_eq(tag)) {
-            return Err(WrongTag);
-        }
-        stream.xor(text);
-        Ok(())
+        Stream::with(&self.key, nonce, |stream| {
+            if !bool::from(stream.tag(aad, text).ct_eq(tag)) {
+                return Err(WrongTag);
+            }
+            stream.xor(text);
+            Ok(())
+        })
     }
 }
 
@@ -66,10 +68,11 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(key: &[u8; 32], nonce: &[u8; NONCE_LEN]) -> Self {
-        let cipher = ChaCha20::new(key, nonce);
-        let first = cipher.first_blocks();
-        Self { cipher, first }
+    /// Hands the stream to `work`, where it stands: to move it would leave copies of its keys.
+    fn with<T>(key: &[u8; 32], nonce: &[u8; NONCE_LEN], work: impl FnOnce(&Self) -> T) -> T {
+        let mut stream = Self { cipher: ChaCha20::new(key, nonce), first: [0; GROUP_LEN] };
+        stream.cipher.xor_first(&mut stream.first);
+        work(&stream)
     }
 
     fn tag(&self, aad: &[u8], text: &[u8]) -> [u8; TAG_LEN] {
@@ -86,9 +89,7 @@ impl Stream {
         );
         let first = &self.first[BLOCK_LEN..];
         let (at_hand, rest) = text.split_at_mut(text.len().min(first.len()));
-        for (byte, key_stream) in at_hand.iter_mut().zip(first) {
-            *byte ^= key_stream;
-        }
+        xor(at_hand, first);
         self.cipher.xor(4, rest);
     }
 }

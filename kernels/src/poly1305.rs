@@ -1,24 +1,25 @@
 //! Poly1305 (RFC 8439 section 2.5) over what an AEAD authenticates (section 2.8), four blocks side by side.
 //!
 //! # Method
-//! The tag is a polynomial in *r* with the blocks as coefficients. Four lanes hold every fourth coefficient each, so a
-//! step multiplies all lanes by *r*⁴, and in the end the lanes are multiplied by *r*⁴, *r*³, *r*², *r* and added up
-//! (M. Goll and S. Gueron, "Vectorization of Poly1305 message authentication code", 2015). Two steps are joined, so
-//! that there is one reduction for eight blocks: *h*·*r*⁸ + *m*·*r*⁴ + *m*′. So that the last blocks fill their lanes,
-//! the missing ones stand *before* the first block, where a coefficient of zero changes nothing.
+//! The tag is a polynomial in *r* with the blocks as coefficients. Four lanes hold four of them, which stand for
+//! *s*₀*r*⁴ + *s*₁*r*³ + *s*₂*r*² + *s*₃*r*. A step to the next four blocks multiplies that by *r*⁴ and adds the blocks:
+//! as *s*₀*r*² + *s*₂ and *s*₁*r*² + *s*₃ times *r*⁴ in two lanes, the third and the fourth, so that products are added
+//! up where they arise and only two lanes have carries to be moved. Two steps are joined where there are blocks enough (cf.
+//! M. Goll and S. Gueron, "Vectorization of Poly1305 message authentication code", 2015). So that the last blocks fill
+//! their lanes, the missing ones stand *before* the first block, where a coefficient of zero changes nothing.
 //!
 //! # Layout
 //! A number below 2^130 is five limbs of 26 bits. A vector has the same limb of four numbers, lane *i* that of block
-//! *i* of its group. Products are twice as wide: two vectors of two lanes each.
+//! *i* of its group. Products are twice as wide, two lanes in a vector.
 //!
 //! # Bounds
 //! * A limb of a block is below 2^26 (the uppermost below 2^25, with the bit that stands for the block's length).
 //! * [`Wide::carried`] gives limbs below 2^26, but for limbs 1 and 4, which are below 2^26 + 2^10. After a block is
 //!   added all are below 2^27 + 2^10. A power of *r* has limbs below 2^26 + 2^10, and five times that is below 2^28.4.
-//! * A product's column is five terms: below 5 × (2^27 + 2^10) × 5 × (2^26 + 2^10) < 2^57.7; two products added up are
-//!   below 2^58.7 and fit 64 bits. In `carried` a carry is below 2^(58.8 − 26) = 2^32.8, and five times the uppermost
-//!   is below 2^35.2: no sum leaves 64 bits, and the second carries out of the limbs 0 and 3 are below 2^10.
-//! * The last product is of one pair of numbers, and its four lanes are added up: below 4 × 2^57.7 = 2^59.7.
+//! * Column *i* of a product is *i* + 1 terms and 4 − *i* terms times five, at most 21 times (2^27 + 2^10) × (2^26 + 2^10).
+//!   Four products are added up: below 84 × 2^53.01 < 2^59.5, which fits 64 bits, and with the last two lanes added, too.
+//! * In `carried` a carry is below 2^34. Column 4 has five terms only, below 20 × 2^53.01 < 2^57.4, so that five times
+//!   what it carries is below 2^33.8, and what then is carried out of the limbs 0 and 3 is below 2^10.
 //!
 //! # Constant time
 //! No branch and no address depends on key or text; lengths are public.
@@ -79,14 +80,16 @@ fn polynomial(r: &Number, message: &Message<'_>) -> Number {
     let r2 = r.times(r);
     let r3 = r2.times(r);
     let r4 = r2.times(&r2);
-    let every = Multiplier::splat(&r4);
+    let r6 = r3.times(&r3);
+    let one_group = Multiplier::new([&r6, &r6, &r4, &r4]);
     let mut sum = limbs_of_group(message, 0);
     let mut at = 1;
     let (pairs, _) = message.text_from_group(at).as_chunks::<{ 2 * GROUP_LEN }>();
     if !pairs.is_empty() {
-        let every_second = Multiplier::splat(&r4.times(&r4));
+        let (r8, r10) = (r4.times(&r4), r6.times(&r4));
+        let two_groups = Multiplier::new([&r10, &r10, &r8, &r8]);
         for pair in pairs {
-            sum = Wide::product(&sum, &every_second).plus_product(&limbs(pair, 0), &every).carried();
+            sum = Wide::product(&sum, &two_groups).plus_product(&limbs(pair, 0), &one_group).carried();
             sum = add(&sum, &limbs(pair, GROUP_LEN));
         }
         at += 2 * pairs.len();
@@ -96,9 +99,9 @@ fn polynomial(r: &Number, message: &Message<'_>) -> Number {
             Some(text) => limbs(text, 0),
             None => limbs_of_group(message, group),
         };
-        sum = add(&Wide::product(&sum, &every).carried(), &limbs);
+        sum = add(&Wide::product(&sum, &one_group).carried(), &limbs);
     }
-    Wide::product(&sum, &Multiplier::new([&r4, &r3, &r2, r])).sum_of_lanes()
+    Wide::product(&sum, &Multiplier::new([&r4, &r3, &r2, r])).sum()
 }
 
 type Message<'a> = crate::message::Message<'a, 4>;
@@ -174,25 +177,16 @@ pub(crate) struct Multiplier {
 }
 
 impl Multiplier {
-    fn new(lanes: [&Number; 4]) -> Self {
+    pub(crate) fn new(lanes: [&Number; 4]) -> Self {
         let lanes = lanes.map(|number| number.0);
         let limb = |at: usize| u32x4(lanes[0][at], lanes[1][at], lanes[2][at], lanes[3][at]);
         let limbs = [limb(0), limb(1), limb(2), limb(3), limb(4)];
         Self { limbs, times_5: limbs.map(|limb| u32x4_add(limb, u32x4_shl(limb, 2))) }
     }
-
-    pub(crate) fn splat(number: &Number) -> Self {
-        Self::new([number; 4])
-    }
 }
 
-/// The columns of four products.
-pub(crate) struct Wide {
-    /// Of lanes 0 and 1.
-    pub(crate) low: [v128; 5],
-    /// Of lanes 2 and 3.
-    pub(crate) high: [v128; 5],
-}
+/// The columns of products: lane 0 those of the lanes 0 and 2 of the factors, and lane 1 those of 1 and 3, added up.
+pub(crate) struct Wide(pub(crate) [v128; 5]);
 
 impl Wide {
     #[inline(always)]
@@ -200,31 +194,27 @@ impl Wide {
         // Out of a loop LLVM would take the widening of `b`, which does not change, and leave the loop without
         // `extmul`: with products of 64 bits, each of which is three multiplications on most machines.
         let b = black_box(b);
-        Self {
-            low: columns!(u64x2_extmul_low_u32x4, u64x2_add, a, b.limbs, b.times_5),
-            high: columns!(u64x2_extmul_high_u32x4, u64x2_add, a, b.limbs, b.times_5),
-        }
+        let low = columns!(u64x2_extmul_low_u32x4, u64x2_add, a, b.limbs, b.times_5);
+        let high = columns!(u64x2_extmul_high_u32x4, u64x2_add, a, b.limbs, b.times_5);
+        Self(each!(u64x2_add, low, high))
     }
 
     #[inline(always)]
     pub(crate) fn plus_product(self, a: &[v128; 5], b: &Multiplier) -> Self {
-        let other = Self::product(a, b);
-        Self { low: each!(u64x2_add, self.low, other.low), high: each!(u64x2_add, self.high, other.high) }
+        Self(each!(u64x2_add, self.0, Self::product(a, b).0))
     }
 
-    /// Carries what is above 26 bits to the next limb, and makes vectors of four lanes again.
+    /// Carries what is above 26 bits to the next limb, and makes the lanes 2 and 3 of the two; 0 and 1 are zero.
     #[inline(always)]
     pub(crate) fn carried(self) -> [v128; 5] {
-        let (low, high) = (carry(self.low), carry(self.high));
-        each!(i32x4_shuffle::<0, 2, 4, 6>, low, high)
+        let limbs = carry(self.0);
+        let zeros = [u32x4_splat(0); 5];
+        each!(i32x4_shuffle::<0, 0, 4, 6>, zeros, limbs)
     }
 
-    /// Adds the four products up.
-    fn sum_of_lanes(&self) -> Number {
-        Number::carried([0, 1, 2, 3, 4].map(|at| {
-            let sum = u64x2_add(self.low[at], self.high[at]);
-            u64x2_extract_lane::<0>(sum) + u64x2_extract_lane::<1>(sum)
-        }))
+    /// Adds the two lanes up.
+    fn sum(&self) -> Number {
+        Number::carried(self.0.map(|column| u64x2_extract_lane::<0>(column) + u64x2_extract_lane::<1>(column)))
     }
 }
 

@@ -35,6 +35,18 @@ pub(crate) fn store_at(bytes: &mut [u8], at: usize, vector: v128) {
     store((&mut bytes[at..at + 16]).try_into().expect("16 bytes"), vector);
 }
 
+/// XORs `text` with as much of `key_stream`, which is at least as long.
+pub(crate) fn xor(text: &mut [u8], key_stream: &[u8]) {
+    let (vectors, rest) = text.as_chunks_mut::<16>();
+    let (key_vectors, key_rest) = key_stream[..16 * vectors.len() + rest.len()].as_chunks::<16>();
+    for (vector, key_vector) in vectors.iter_mut().zip(key_vectors) {
+        store(vector, v128_xor(load(vector), load(key_vector)));
+    }
+    for (byte, key_byte) in rest.iter_mut().zip(key_rest) {
+        *byte ^= key_byte;
+    }
+}
+
 /// The same vector, but the compiler knows nothing of its value.
 ///
 /// For the masks of swizzles: of a mask that it knows LLVM makes a shuffle of two vectors, the second of which is

@@ -70,7 +70,7 @@ struct Case {
 
 impl Case {
     fn new(aad: usize, text: usize) -> Self {
-        let seed = (text * 1_000_003 + aad) as u64;
+        let seed = text as u64 * 1_000_003 + aad as u64;
         Self { key: array(seed), nonce: array(!seed), aad: bytes(seed ^ 1, aad), text: bytes(seed ^ 2, text) }
     }
 }

@@ -41,24 +41,25 @@ fn sums_around_the_prime() {
     }
 }
 
-/// The bounds in the kernel's header: two products of the largest limbs fit their columns, and what is carried is
+/// The bounds in the kernel's header: four products of the largest limbs fit their columns, and what is carried is
 /// small again.
 #[test]
 fn bounds_of_products() {
     let (largest_sum, largest_factor) = ((1u32 << 27) + (1 << 10), (1u32 << 26) + (1 << 10));
-    let factor = Multiplier::splat(&Number([largest_factor; 5]));
-    let wide = Wide::product(&[u32x4_splat(largest_sum); 5], &factor);
-    let wide = wide.plus_product(&[u32x4_splat(largest_sum); 5], &factor);
-    for at in 0..5 {
+    let (sum, factor) = ([u32x4_splat(largest_sum); 5], Number([largest_factor; 5]));
+    let factor = Multiplier::new([&factor; 4]);
+    let wide = Wide::product(&sum, &factor).plus_product(&sum, &factor);
+    for (at, column) in wide.0.into_iter().enumerate() {
         let terms = (at + 1) as u128 + 5 * (4 - at) as u128;
-        let expected = 2 * terms * u128::from(largest_sum) * u128::from(largest_factor);
-        assert!(expected < 1 << 59, "column {at}");
-        assert_eq!(u128::from(u64x2_extract_lane::<0>(wide.low[at])), expected, "column {at}");
-        assert_eq!(u128::from(u64x2_extract_lane::<1>(wide.high[at])), expected, "column {at}");
+        let expected = 4 * terms * u128::from(largest_sum) * u128::from(largest_factor);
+        assert!(expected < 1 << 60, "column {at}");
+        assert_eq!(u128::from(u64x2_extract_lane::<0>(column)), expected, "column {at}");
+        assert_eq!(u128::from(u64x2_extract_lane::<1>(column)), expected, "column {at}");
     }
     for (at, limb) in wide.carried().into_iter().enumerate() {
         let bound = if at == 1 || at == 4 { largest_factor } else { 1 << 26 };
-        assert!(u32x4_extract_lane::<0>(limb) < bound, "limb {at}");
+        assert_eq!(u32x4_extract_lane::<0>(limb) | u32x4_extract_lane::<1>(limb), 0, "limb {at}");
+        assert!(u32x4_extract_lane::<2>(limb) < bound, "limb {at}");
         assert!(u32x4_extract_lane::<3>(limb) < bound, "limb {at}");
     }
 }
