@@ -79,8 +79,13 @@ impl Identities {
 
     /// What a server shows to this client.
     pub(crate) fn resolve_for_client(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.for_client(hello.signature_schemes(), hello.cipher_suites()).cloned()
+    }
+
+    /// The one that a server shows to a client with these schemes and suites (row O2).
+    fn for_client(&self, schemes: &[SignatureScheme], suites: &[CipherSuite]) -> Option<&Arc<CertifiedKey>> {
         // Where none suits, the first goes on to the check that says what is not in common.
-        self.choose(hello.signature_schemes(), Some(hello.cipher_suites())).or(self.0.first()).cloned()
+        self.choose(schemes, Some(suites)).or(self.0.first())
     }
 
     /// What a client shows to a server that knows these schemes.
