@@ -1,7 +1,7 @@
 //! Compressed certificates (RFC 8879, row O26).
 //!
-//! zlib goes both ways. Brotli is only received: the kept crate that compresses it is several times the size of the one that
-//! decompresses, and whoever offers Brotli takes zlib or no compression as well.
+//! zlib goes both ways, for 33 kB of the component. Brotli is only received, for 203 kB, of which 123 kB are the dictionary of RFC 7932:
+//! the kept crate that compresses it is several times as large, and whoever offers Brotli also takes what is not compressed.
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use miniz_oxide::deflate::compress_to_vec_zlib;

@@ -6,9 +6,10 @@ use rustls::crypto::KeyProvider;
 use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, Error as TlsError, SignatureAlgorithm, SignatureScheme};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
+use super::keys::PrivateKey;
 use super::pkcs12::{self, Pfx};
 use super::secret::SecretFile;
 use super::sigalgs::Restricted;
@@ -127,7 +128,7 @@ fn read_all<F, T>(files: &[F], read: fn(&F) -> Result<T, Vec<Error>>, errors: &m
 /// themselves. Those that lead nowhere are left out.
 fn chains_of(
     certificates: Vec<CertificateDer<'static>>,
-    keys: &[PrivateKeyDer<'static>],
+    keys: &[PrivateKey],
     provider: &'static dyn KeyProvider,
 ) -> Result<(Vec<Vec<CertificateDer<'static>>>, Vec<CertificateDer<'static>>), Vec<Error>> {
     let names: Vec<_> = certificates
@@ -178,13 +179,13 @@ fn chains_of(
 /// Gives each chain the key that its leaf was made for.
 fn pair_up(
     chains: Vec<Vec<CertificateDer<'static>>>,
-    keys: Vec<PrivateKeyDer<'static>>,
+    keys: Vec<PrivateKey>,
     provider: &'static dyn KeyProvider,
 ) -> (Vec<Arc<CertifiedKey>>, Vec<Error>) {
     let mut errors = Vec::new();
     let mut signers = Vec::new();
     for (key, number) in keys.into_iter().zip(1..) {
-        match provider.load_private_key(key) {
+        match provider.load_private_key(key.clone_key()) {
             Ok(signer) => signers.push((number, signer, false)),
             Err(error) => {
                 // The provider says why in words; other errors it has none.

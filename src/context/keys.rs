@@ -11,10 +11,13 @@ use super::pem::{self, Section};
 use super::secret::SecretFile;
 use crate::error::{Error, ErrorCode};
 
+/// A private key that is wiped when it is dropped.
+pub(super) type PrivateKey = Zeroizing<PrivateKeyDer<'static>>;
+
 /// The private keys of a file, in its order. At least one.
 ///
 /// PEM sections that are no private key, for example the `EC PARAMETERS` that OpenSSL writes, are skipped.
-pub(super) fn private_keys(file: &SecretFile) -> Result<Vec<PrivateKeyDer<'static>>, Vec<Error>> {
+pub(super) fn private_keys(file: &SecretFile) -> Result<Vec<PrivateKey>, Vec<Error>> {
     let SecretFile { file, passphrase } = file;
     let (passphrase, mut work) = (passphrase.as_deref(), Work::for_a_file());
     if file.len() > MAX_FILE {
@@ -51,17 +54,13 @@ pub(super) fn decrypt_pkcs8(
     encrypted: &[u8],
     passphrase: Option<&[u8]>,
     work: &mut Work,
-) -> Result<PrivateKeyDer<'static>, Failure> {
+) -> Result<PrivateKey, Failure> {
     let EncryptedPrivateKeyInfo { algorithm, data } = EncryptedPrivateKeyInfo::from_der(encrypted)
         .map_err(|_| Failure::Malformed("its outer structure, an EncryptedPrivateKeyInfo"))?;
     decrypted(&pbe::decrypt(algorithm, data.as_bytes(), passphrase, work)?)
 }
 
-fn from_section(
-    section: &Section<'_>,
-    passphrase: Option<&[u8]>,
-    work: &mut Work,
-) -> Result<PrivateKeyDer<'static>, Why> {
+fn from_section(section: &Section<'_>, passphrase: Option<&[u8]>, work: &mut Work) -> Result<PrivateKey, Why> {
     if let Some(dek_info) = section.header("DEK-Info") {
         let passphrase = passphrase.ok_or(Why::NoPassphrase)?;
         return Ok(decrypted(&pbe::decrypt_traditional(dek_info, &section.data, passphrase)?)?);
@@ -76,7 +75,7 @@ fn from_section(
     }
 }
 
-fn from_der(der: &[u8], passphrase: Option<&[u8]>, work: &mut Work) -> Result<PrivateKeyDer<'static>, Why> {
+fn from_der(der: &[u8], passphrase: Option<&[u8]>, work: &mut Work) -> Result<PrivateKey, Why> {
     match EncryptedPrivateKeyInfo::from_der(der) {
         Ok(_) => Ok(decrypt_pkcs8(der, Some(passphrase.ok_or(Why::NoPassphrase)?), work)?),
         Err(_) => plain(der).ok_or(Why::NotAKey("is neither PEM nor a private key in DER")),
@@ -85,12 +84,12 @@ fn from_der(der: &[u8], passphrase: Option<&[u8]>, work: &mut Work) -> Result<Pr
 
 /// A key that came out of decryption. What has not a key's shape was decrypted with a wrong passphrase, and only its padding
 /// came out right, as it does once in 256 times.
-fn decrypted(der: &Zeroizing<Vec<u8>>) -> Result<PrivateKeyDer<'static>, Failure> {
+fn decrypted(der: &Zeroizing<Vec<u8>>) -> Result<PrivateKey, Failure> {
     plain(der).ok_or(Failure::BadDecrypt)
 }
 
-fn plain(der: &[u8]) -> Option<PrivateKeyDer<'static>> {
-    PrivateKeyDer::try_from(der).ok().map(|key| key.clone_key())
+fn plain(der: &[u8]) -> Option<PrivateKey> {
+    PrivateKeyDer::try_from(der).ok().map(|key| Zeroizing::new(key.clone_key()))
 }
 
 /// Why there is no key.
@@ -251,6 +250,13 @@ mod tests {
         check("iterations", &iterations, WORD, invalid("steps of key derivation"));
         let memory = replaced(fixture!("scrypt-aes256.der"), &[2, 2, 0x40, 0, 2, 1, 8], &[2, 2, 0x40, 0, 2, 1, 127]);
         check("memory", &memory, WORD, invalid("bytes of memory"));
+        // The lanes take memory too, also where each of them has little to do: N = 4, r = 127, p = 32767.
+        let lanes = replaced(
+            fixture!("scrypt-aes256.der"),
+            &[2, 2, 0x40, 0, 2, 1, 8, 2, 1, 1],
+            &[2, 1, 4, 2, 1, 127, 2, 2, 0x7f, 0xff],
+        );
+        check("memory of lanes", &lanes, WORD, invalid("bytes of memory"));
         let lanes = replaced(fixture!("scrypt-aes256.der"), &[2, 1, 8, 2, 1, 1], &[2, 1, 8, 2, 1, 127]);
         check("parallelization", &lanes, WORD, invalid("steps of key derivation"));
         // One key may cost that, but not a hundred of them in a file.

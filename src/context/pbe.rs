@@ -165,14 +165,16 @@ fn pbes2(
             work.take(u64::from(kdf.iteration_count) * blocks)?;
         }
         Kdf::Scrypt(kdf) => {
-            let steps = u64::from(kdf.cost_parameter).saturating_mul(u64::from(kdf.block_size));
-            if steps > MAX_SCRYPT_MEMORY / SCRYPT_BLOCK {
+            let (cost, lanes) = (u64::from(kdf.cost_parameter), u64::from(kdf.parallelization));
+            let block = u64::from(kdf.block_size);
+            // RFC 7914 section 6: V has N and B has p blocks.
+            let memory = cost.saturating_add(lanes).saturating_mul(block).saturating_mul(SCRYPT_BLOCK);
+            if memory > MAX_SCRYPT_MEMORY {
                 return Err(Failure::TooMuchWork(format!(
-                    "its scrypt asks for {} bytes of memory, and {MAX_SCRYPT_MEMORY} are allowed",
-                    steps.saturating_mul(SCRYPT_BLOCK)
+                    "its scrypt asks for {memory} bytes of memory, and {MAX_SCRYPT_MEMORY} are allowed"
                 )));
             }
-            work.take(steps.saturating_mul(u64::from(kdf.parallelization)))?;
+            work.take(cost.saturating_mul(block).saturating_mul(lanes))?;
         }
         _ => return Err(Failure::Unsupported("the key derivation of its PBES2".into())),
     }

@@ -10,14 +10,14 @@ use der::{Choice, Decode, DecodeValue, Encode, Sequence};
 use pkcs5::AlgorithmIdentifierRef;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::keys;
+use super::keys::{self, PrivateKey};
 use super::pbe::{self, Failure, Work};
 use super::secret::SecretFile;
 use crate::error::{Error, ErrorCode};
 
 /// What a PKCS#12 file holds, in its order. At least one of each.
 pub(super) struct Pfx {
-    pub(super) keys: Vec<PrivateKeyDer<'static>>,
+    pub(super) keys: Vec<PrivateKey>,
     pub(super) certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -79,7 +79,7 @@ fn check_mac<'a>(
 
 #[derive(Default)]
 struct Found {
-    keys: Vec<PrivateKeyDer<'static>>,
+    keys: Vec<PrivateKey>,
     certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -105,7 +105,7 @@ impl Found {
             match id {
                 KEY_BAG => {
                     let key = value.to_der().map_err(|_| malformed("a private key"))?;
-                    self.keys.push(PrivateKeyDer::Pkcs8(key.into()));
+                    self.keys.push(PrivateKeyDer::Pkcs8(key.into()).into());
                 }
                 SHROUDED_KEY_BAG => {
                     let encrypted = value.to_der().map_err(|_| malformed("an encrypted private key"))?;

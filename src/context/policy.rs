@@ -72,6 +72,10 @@ impl Policy {
                 ),
             )]);
         }
+        // rustls offers all suites that it is given, also those of a version that it does not speak.
+        provider
+            .cipher_suites
+            .retain(|suite| versions.iter().any(|version| version.version == suite.version().version));
         Ok(Self { provider, versions, schemes })
     }
 }
@@ -127,9 +131,9 @@ mod tests {
             ("a group twice counts once", |o| o.groups = Some("P-256:prime256v1".into()), Ok((9, 1, 2, 10))),
             ("signature schemes", |o| o.sigalgs = Some("ECDSA+SHA256:ed25519".into()), Ok((9, 5, 2, 2))),
             ("Suite B settles all three", |o| o.ciphers = Some("SUITEB128".into()), Ok((5, 2, 2, 2))),
-            ("only TLS 1.2", |o| o.max_version = Some(Tls12), Ok((9, 5, 1, 10))),
-            ("only TLS 1.3", |o| o.min_version = Some(Tls13), Ok((9, 5, 1, 10))),
-            ("only TLS 1.2 by a method", |o| o.secure_protocol = Some("TLSv1_2_method".into()), Ok((9, 5, 1, 10))),
+            ("only TLS 1.2", |o| o.max_version = Some(Tls12), Ok((6, 5, 1, 10))),
+            ("only TLS 1.3", |o| o.min_version = Some(Tls13), Ok((3, 5, 1, 10))),
+            ("only TLS 1.2 by a method", |o| o.secure_protocol = Some("TLSv1_2_method".into()), Ok((6, 5, 1, 10))),
             ("an old method", |o| o.secure_protocol = Some("TLSv1_method".into()), Err(&[ErrTlsInvalidProtocolMethod])),
             ("a method and a version", |o| { o.secure_protocol = Some("TLS_method".into()); o.min_version = Some(Tls12) }, Err(&[ErrTlsProtocolVersionConflict])),
             ("a suite that we don't have", |o| o.ciphers = Some("AES128-SHA".into()), Err(&[ErrSslNoCipherMatch])),
