@@ -2,12 +2,12 @@
 //!
 //! As Node does, a list is taken apart: names of TLS 1.3 suites are the suites of TLS 1.3, and the rest is read by the rules for
 //! TLS 1.2. There are three differences. Where a rule leaves the order open, ours is kept: ChaCha20-Poly1305 before AES. Full names
-//! may be in lower case, since [`names::ciphers`] gives them so. And a suite of TLS 1.3 with `!` or `-` before it is left out, where
+//! may be in lower case, since [`ciphers`](super::names::ciphers) gives them so. And a suite of TLS 1.3 with `!` or `-` before it is left out, where
 //! OpenSSL knows no such thing.
 
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
-use super::names::{self, suite_by_name};
+use super::names::suite_by_name;
 use crate::error::{Error, ErrorCode};
 
 /// What a list selects, in its order.
@@ -329,6 +329,7 @@ const TLS12: [CipherSuite; 6] = [
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::names;
     use super::*;
 
     /// Lists, and what OpenSSL made of them.
@@ -355,8 +356,9 @@ mod tests {
     fn names_of_tls13_are_taken_out_as_node_does() {
         const CHACHA: &str = "TLS_CHACHA20_POLY1305_SHA256";
         const AES128: &str = "TLS_AES_128_GCM_SHA256";
+        type Row = (&'static str, Result<(&'static [&'static str], usize), ErrorCode>);
         #[rustfmt::skip]
-        let rows: [(&str, Result<(&[&str], usize), ErrorCode>); 16] = [
+        let rows: [Row; 16] = [
             ("TLS_AES_128_GCM_SHA256", Ok((&[AES128], 0))),
             ("TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256", Ok((&[AES128, CHACHA], 0))),
             ("TLS_AES_128_GCM_SHA256:TLS_AES_128_GCM_SHA256", Ok((&[AES128], 0))),

@@ -126,8 +126,9 @@ mod tests {
         let longer = [&zlib[..], &[0]].concat();
         let mut changed = zlib.clone();
         *changed.last_mut().expect("it has a checksum") ^= 1;
+        type Row<'a> = (&'static str, &'static dyn CertDecompressor, &'a [u8], usize, bool);
         #[rustfmt::skip]
-        let rows: [(&str, &dyn CertDecompressor, &[u8], usize, bool); 13] = [
+        let rows: [Row<'_>; 13] = [
             ("our own zlib", &Zlib, &zlib, TEXT.len(), true),
             ("another's zlib", &Zlib, NODE_ZLIB, TEXT.len(), true),
             ("another's Brotli", &Brotli, NODE_BROTLI, TEXT.len(), true),

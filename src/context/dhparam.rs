@@ -75,8 +75,9 @@ mod tests {
             let numbers = [&[0x02], &length(prime.len())[..], &prime, &[0x02, 1, 2]].concat();
             [&[0x30], &length(numbers.len())[..], &numbers].concat()
         };
+        type Row = (&'static str, Vec<u8>, Option<(ErrorCode, &'static str)>);
         #[rustfmt::skip]
-        let rows: [(&str, Vec<u8>, Option<(ErrorCode, &str)>); 8] = [
+        let rows: [Row; 8] = [
             ("Node's word for the default", b"auto".to_vec(), None),
             ("2048 bits in DER", der(&[0, 0x80]), None),
             ("3072 bits in PEM", include_bytes!("tests/fixtures/dh-3072.pem").to_vec(), None),

@@ -103,6 +103,9 @@ impl Identities {
     }
 }
 
+/// Certificates, the leaf first where there is one.
+type Chain = Vec<CertificateDer<'static>>;
+
 /// Reads each file by `read`, and notes what is wrong with it under the number of the file.
 fn read_all<F, T>(files: &[F], read: fn(&F) -> Result<T, Vec<Error>>, errors: &mut Vec<Error>) -> Vec<T> {
     let count = files.len();
@@ -130,7 +133,7 @@ fn chains_of(
     certificates: Vec<CertificateDer<'static>>,
     keys: &[PrivateKey],
     provider: &'static dyn KeyProvider,
-) -> Result<(Vec<Vec<CertificateDer<'static>>>, Vec<CertificateDer<'static>>), Vec<Error>> {
+) -> Result<(Vec<Chain>, Chain), Vec<Error>> {
     let names: Vec<_> = certificates
         .iter()
         .zip(1..)
@@ -178,7 +181,7 @@ fn chains_of(
 
 /// Gives each chain the key that its leaf was made for.
 fn pair_up(
-    chains: Vec<Vec<CertificateDer<'static>>>,
+    chains: Vec<Chain>,
     keys: Vec<PrivateKey>,
     provider: &'static dyn KeyProvider,
 ) -> (Vec<Arc<CertifiedKey>>, Vec<Error>) {

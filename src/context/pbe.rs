@@ -165,7 +165,7 @@ fn pbes2(
             work.take(u64::from(kdf.iteration_count) * blocks)?;
         }
         Kdf::Scrypt(kdf) => {
-            let (cost, lanes) = (u64::from(kdf.cost_parameter), u64::from(kdf.parallelization));
+            let (cost, lanes) = (kdf.cost_parameter, u64::from(kdf.parallelization));
             let block = u64::from(kdf.block_size);
             // RFC 7914 section 6: V has N and B has p blocks.
             let memory = cost.saturating_add(lanes).saturating_mul(block).saturating_mul(SCRYPT_BLOCK);

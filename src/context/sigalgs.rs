@@ -123,8 +123,9 @@ mod tests {
         use SignatureScheme as S;
         let all: Vec<_> = NAMES.iter().map(|(scheme, ..)| *scheme).collect();
         let all_names = NAMES.map(|(_, iana, _)| iana).join(":");
+        type Row<'a> = (&'a str, Result<&'a [S], &'static [&'static str]>);
         #[rustfmt::skip]
-        let rows: [(&str, Result<&[S], &[&str]>); 12] = [
+        let rows: [Row<'_>; 12] = [
             (&all_names, Ok(&all)),
             ("ECDSA+SHA256:rsa_pss_rsae_sha256:ed25519", Ok(&[S::ECDSA_NISTP256_SHA256, S::RSA_PSS_SHA256, S::ED25519])),
             ("RSA+SHA512:RSA-PSS+SHA384:PSS+SHA512", Ok(&[S::RSA_PKCS1_SHA512, S::RSA_PSS_SHA384, S::RSA_PSS_SHA512])),
