@@ -5,6 +5,8 @@ mod compat;
 mod constraints;
 mod faults;
 mod path;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

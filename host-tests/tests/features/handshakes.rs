@@ -31,7 +31,7 @@ pub(crate) fn rows() -> Vec<Row> {
         row!("Finished and exported keys are those of Node as client [K11 K12]", as_node_server);
         row!("a trace has the messages in order [K18]", trace);
         row!("records are no longer than asked for [K13]", fragments);
-        row!("asking for renegotiation is refused [K14 X3]", renegotiate);
+        row!("asking for renegotiation is refused [K14 X6]", renegotiate);
     }
     rows.push(Row::new(
         "handshakes",
@@ -42,12 +42,12 @@ pub(crate) fn rows() -> Vec<Row> {
     rows.push(Row::new("handshakes", "keys are not updated in TLS 1.2 [K20]", no_key_update));
     rows.push(Row::new(
         "handshakes",
-        "OpenSSL as client asks for renegotiation, and is refused [K14 X3]",
+        "OpenSSL as client asks for renegotiation, and is refused [K14 X6]",
         renegotiation_by_client,
     ));
     rows.push(Row::new(
         "handshakes",
-        "OpenSSL as server asks for renegotiation again and again, and is cut off [K14 M8 X3]",
+        "OpenSSL as server asks for renegotiation again and again, and is cut off [K14 M8 X6]",
         renegotiation_by_server,
     ));
     rows
