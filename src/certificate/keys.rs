@@ -26,13 +26,14 @@ fn read(spki: &[u8]) -> Option<KeyInfo> {
     let mut algorithm = Reader::new(fields.expect(der::SEQUENCE)?);
     let (_unused_bits, key) = fields.expect(der::BIT_STRING)?.split_first()?;
     match der::dotted(algorithm.expect(der::OBJECT_IDENTIFIER)?)?.as_str() {
-        RSA | RSA_PSS => rsa(key),
+        RSA => rsa(RSA_ENCRYPTION, key),
+        RSA_PSS => rsa(RSA_ENCRYPTION_OF_PSS, key),
         EC => elliptic_curve(algorithm.expect(der::OBJECT_IDENTIFIER)?, key),
         _ => None,
     }
 }
 
-fn rsa(key: &[u8]) -> Option<KeyInfo> {
+fn rsa(algorithm: &[u8], key: &[u8]) -> Option<KeyInfo> {
     let mut numbers = Reader::new(der::only(key, der::SEQUENCE)?);
     let (modulus, exponent) = (numbers.expect(der::INTEGER)?, numbers.expect(der::INTEGER)?);
     let modulus = without_zeros(modulus);
@@ -42,8 +43,7 @@ fn rsa(key: &[u8]) -> Option<KeyInfo> {
         modulus: Some(digits(modulus)),
         bits: Some(first_bits + u32::try_from(rest_bits).ok()?),
         exponent: Some(format!("0x{}", exponent_digits(without_zeros(exponent)))),
-        // Whatever the key is limited to, Node gives it as one for all schemes.
-        pubkey: Some(rsa_spki(key)),
+        pubkey: Some(rsa_spki(algorithm, key)),
         ..KeyInfo::default()
     })
 }
@@ -77,15 +77,15 @@ fn digits(number: &[u8]) -> String {
 /// OpenSSL has 64 bits for an exponent, all of them set where they are too few.
 fn exponent_digits(number: &[u8]) -> String {
     match number.len() {
-        0..=8 => digits(number).to_lowercase(),
-        _ => format!("{:x}", u64::MAX),
+        0..=8 => digits(number),
+        _ => format!("{:X}", u64::MAX),
     }
 }
 
 /// A `SubjectPublicKeyInfo` of `rsaEncryption` (RFC 3279 section 2.3.1).
-fn rsa_spki(key: &[u8]) -> Vec<u8> {
+fn rsa_spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
     let bits = element(der::BIT_STRING, &[&[0], key].concat());
-    element(der::SEQUENCE, &[RSA_ENCRYPTION, &bits].concat())
+    element(der::SEQUENCE, &[algorithm, &bits].concat())
 }
 
 fn element(tag: u8, value: &[u8]) -> Vec<u8> {
@@ -104,6 +104,9 @@ const EC: &str = "1.2.840.10045.2.1";
 /// The `AlgorithmIdentifier` of an RSA key.
 const RSA_ENCRYPTION: &[u8] =
     &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+
+/// What OpenSSL makes of the one of a key that is for PSS only: no word of that, nor the NULL.
+const RSA_ENCRYPTION_OF_PSS: &[u8] = &[0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
 /// Identifier, OpenSSL's name, NIST's name, and the bits of the order, of the curves over prime fields in use.
 const CURVES: &[(&str, &str, Option<&str>, u32)] = &[

@@ -90,8 +90,11 @@ fn a_chain_is_good_or_has_openssls_name_of_what_is_wrong() {
         let found = verdict.error();
         assert_eq!(found.as_ref().map(|error| error.code), expected, "{what}: {found:?}");
         assert_eq!(verdict.is_good(), expected.is_none(), "{what}");
-        let names: Vec<String> =
-            verdict.chain().iter().map(|der| Certificate::new(der).subject.pop().unwrap_or_else(|| panic!("{what}")).value).collect();
+        let names: Vec<String> = verdict
+            .chain()
+            .iter()
+            .map(|der| Certificate::new(der).subject.pop().unwrap_or_else(|| panic!("{what}")).value)
+            .collect();
         assert_eq!(names, chain, "{what}");
     }
 }
@@ -112,7 +115,8 @@ fn the_error_of_a_name_has_nodes_words() {
 
 #[test]
 fn lists_and_compat_are_not_to_be_had_together() {
-    let errors = context(Case { cas: &[ROOT], crls: &[ROOT_CRL], compat: true, ..Case::default() }).err().unwrap_or_default();
+    let errors =
+        context(Case { cas: &[ROOT], crls: &[ROOT_CRL], compat: true, ..Case::default() }).err().unwrap_or_default();
     assert_eq!(errors.iter().map(|error| error.code).collect::<Vec<_>>(), [ErrorCode::ErrInvalidArgValue]);
 }
 

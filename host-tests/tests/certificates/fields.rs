@@ -22,13 +22,14 @@ pub(crate) fn rows() -> Vec<Row> {
         .collect();
     rows.push(Row::new("fields", "certificates of every kind of key read as Node reads them [K7]", kinds));
     rows.push(Row::new("fields", "the roots are Mozilla's, and read as Node reads them [M10, K7]", roots));
+    rows.push(Row::new("fields", "of a key that is not readable nothing is said [K7]", unreadable_key));
     rows.push(Row::new("fields", "what is no certificate is told so [K7]", no_certificate));
     rows
 }
 
 type OddRow = (&'static str, fn() -> Vec<u8>);
 
-const ODD: [OddRow; 38] = [
+const ODD: [OddRow; 37] = [
     ("a usual certificate", || Odd::default().der()),
     ("a name without attributes", || subject(&[])),
     ("a multi-valued relative name", || {
@@ -116,11 +117,6 @@ const ODD: [OddRow; 38] = [
     ("a serial number of a zero too many", || serial(&[0, 0x80])),
     ("years after 2050", || valid([time(GENERALIZED, "20500101000000Z"), time(GENERALIZED, "99991231235959Z")])),
     ("years before 1950", || valid([time(GENERALIZED, "19490228010203Z"), time(UTC, "500101000000Z")])),
-    ("a key that is not readable", || {
-        let algorithm =
-            element(SEQUENCE, &[element(OID, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1]), vec![5, 0]].concat());
-        Odd { spki: element(SEQUENCE, &[algorithm, vec![3, 2, 0, 1]].concat()), ..Odd::default() }.der()
-    }),
 ];
 
 fn subject(relative: &[&[Vec<u8>]]) -> Vec<u8> {
@@ -154,15 +150,14 @@ const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1];
 const CA_ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 2];
 
 async fn kinds() -> Result<()> {
-    let keys: [&[&str]; 9] = [
+    // Node 24 crashes on curves that NIST has not named.
+    let keys: [&[&str]; 7] = [
         &["RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
         &["RSA", "-pkeyopt", "rsa_keygen_bits:2047", "-pkeyopt", "rsa_keygen_pubexp:3"],
         &["RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt", "rsa_keygen_pubexp:1099511627791"],
         &["RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"],
         &["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
         &["EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
-        &["EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
-        &["EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"],
         &["X25519"],
     ];
     let odd = keys.iter().map(|arguments| Odd { spki: spki(arguments), ..Odd::default() }.der());
@@ -179,6 +174,21 @@ async fn roots() -> Result<()> {
     let roots = Host::shared()?.instance().await?.root_certificates().await?;
     ensure!(roots.len() > 100, "there are {}", roots.len());
     same(roots.into_iter().map(String::into_bytes).collect()).await
+}
+
+/// Node 24 crashes on such a certificate, so it is not asked.
+async fn unreadable_key() -> Result<()> {
+    let rsa = [element(OID, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1]), vec![5, 0]].concat();
+    let spki = element(SEQUENCE, &[element(SEQUENCE, &rsa), vec![3, 2, 0, 1]].concat());
+    let der = Odd { spki, ..Odd::default() }.der();
+    let read = Host::shared()?.instance().await?.parse(&der).await?;
+    let read = read.map_err(|error| anyhow::anyhow!("not read: {}", failure(&error)))?;
+    ensure!(read.subject.len() == 1 && read.raw == der, "{read:?}");
+    ensure!(
+        read.modulus.is_none() && read.bits.is_none() && read.exponent.is_none() && read.pubkey.is_none(),
+        "{read:?}"
+    );
+    Ok(())
 }
 
 async fn no_certificate() -> Result<()> {

@@ -43,13 +43,7 @@ struct Chain {
 }
 
 const CHAINS: [Chain; 13] = [
-    Chain {
-        what: "an expired certificate",
-        make: expired,
-        code: "CERT_HAS_EXPIRED",
-        alert: 45,
-        only_servers: false,
-    },
+    Chain { what: "an expired certificate", make: expired, code: "CERT_HAS_EXPIRED", alert: 45, only_servers: false },
     Chain {
         what: "a certificate of the future",
         make: future,
