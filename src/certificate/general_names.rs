@@ -235,8 +235,9 @@ mod tests {
 
     #[test]
     fn subject_alternative_names_are_written_as_node_does() {
+        type Row = (&'static str, &'static [(u8, &'static [u8])], Option<&'static str>);
         #[rustfmt::skip]
-        let rows: &[(&str, &[(u8, &[u8])], Option<&str>)] = &[
+        let rows: &[Row] = &[
             ("two", &[(DNS_NAME, b"a.test"), (DNS_NAME, b"*.b.test")], Some("DNS:a.test, DNS:*.b.test")),
             ("a comma", &[(DNS_NAME, b"a.test, DNS:b.test")], Some("DNS:\"a.test\\u002c DNS:b.test\"")),
             ("a quote", &[(URI, b"a\"b\\c")], Some("URI:\"a\\\"b\\\\c\"")),

@@ -99,9 +99,11 @@ fn attributes_with_set(name: &[u8]) -> impl Iterator<Item = (usize, String, Elem
     })
 }
 
-/// What two equal names have in common: by the relative names' numbers, the identifiers and the values. None where a part
-/// can't be read.
-fn canonical(name: &[u8]) -> Option<Vec<(usize, String, Result<String, &[u8]>)>> {
+/// The number of the relative name, the identifier, and the value: its words, or its DER where it is no string.
+type Canonical<'a> = (usize, String, Result<String, &'a [u8]>);
+
+/// What two equal names have in common. None where a part can't be read.
+fn canonical(name: &[u8]) -> Option<Vec<Canonical<'_>>> {
     let mut canonical = Vec::new();
     for (number, set) in Reader::new(der::only(name, der::SEQUENCE)?).all()?.iter().enumerate() {
         if set.tag != der::SET {

@@ -131,8 +131,9 @@ mod tests {
 
     #[test]
     fn times_read_as_openssl_prints_them() {
+        type Row = (&'static str, u8, &'static [u8], Option<(&'static str, i64)>);
         #[rustfmt::skip]
-        let rows: &[(&str, u8, &[u8], Option<(&str, i64)>)] = &[
+        let rows: &[Row] = &[
             ("UTCTime", der::UTC_TIME, b"261123082200Z", Some(("Nov 23 08:22:00 2026 GMT", 1_795_422_120))),
             ("the first second", der::UTC_TIME, b"700101000000Z", Some(("Jan  1 00:00:00 1970 GMT", 0))),
             ("the last year of UTCTime", der::UTC_TIME, b"491231235959Z", Some(("Dec 31 23:59:59 2049 GMT", 2_524_607_999))),

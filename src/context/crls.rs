@@ -76,8 +76,9 @@ mod tests {
 
     #[test]
     fn files_that_are_no_lists_are_told() {
+        type Row = (&'static str, &'static [&'static [u8]], &'static [&'static str]);
         #[rustfmt::skip]
-        let rows: &[(&str, &[&[u8]], &[&str])] = &[
+        let rows: &[Row] = &[
             ("no file", &[], &[]),
             ("no PEM and no DER", &[b"x"], &["file 1 of 1: it is not PEM, and is not a readable list"]),
             ("a certificate", &[include_bytes!("../engine/tests/fixtures/ca.pem")], &["file 1 of 1: it has no -----BEGIN X509 CRL-----"]),
