@@ -48,7 +48,7 @@ pub(super) fn check(
     };
     let algorithms = context.provider().signature_verification_algorithms.all;
     let fault = faults::of(&path, purpose, algorithms, seconds);
-    let outcome = match context.compat() && compat::accepts(&path, fault.as_ref()) {
+    let outcome = match context.compat() && compat::accepts(&path, fault.as_ref(), &cause) {
         true => Ok(()),
         false => Err(fault.unwrap_or_else(|| refusal(&cause))),
     };

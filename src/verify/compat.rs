@@ -10,14 +10,16 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::{CertificateError, DigitallySignedStruct, Error as TlsError};
 use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer};
+use webpki::Error as ChainError;
 
 use super::faults::{self, Fault};
 use super::path::{End, Path};
 use crate::certificate::{X509, check_server_identity};
 
-/// Whether a path on which these are the faults is good.
-pub(super) fn accepts(path: &Path<'_>, fault: Option<&Fault>) -> bool {
-    path.end == End::Anchor && fault.is_none()
+/// Whether a path on which this is the fault is good, although webpki refused it for this cause. What webpki itself distrusts
+/// (keys of CAs that were broken into) is never good.
+pub(super) fn accepts(path: &Path<'_>, fault: Option<&Fault>, cause: &ChainError) -> bool {
+    path.end == End::Anchor && fault.is_none() && *cause != ChainError::CertDistrusted
 }
 
 /// Checks the name as Node does: by the common name where there is no other (row M7).
