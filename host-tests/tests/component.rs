@@ -54,6 +54,9 @@ async fn it_exports_its_interfaces() -> Result<()> {
     for (interface, item) in [
         ("guest:tls/secure-context@0.1.0", "secure-context"),
         ("guest:tls/secure-context@0.1.0", "ciphers"),
+        ("guest:tls/certificate@0.1.0", "parse"),
+        ("guest:tls/certificate@0.1.0", "check-server-identity"),
+        ("guest:tls/certificate@0.1.0", "root-certificates"),
         ("guest:tls/secure-pair@0.1.0", "secure-pair"),
         ("guest:tls/socket@0.1.0", "tls-socket"),
         ("guest:tls/server@0.1.0", "server"),
