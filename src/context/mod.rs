@@ -380,7 +380,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let secret = SecretFile { file: KEY.to_vec().into(), passphrase: Some(b"open sesame".to_vec().into()) };
         let options = ContextOptions {
-            ticket_keys: Some(vec![0x5a; TICKET_KEYS].into()),
+            ticket_keys: Some(vec![0x5a; 48].into()),
             keys: vec![secret],
             certs: vec![CERT.to_vec()],
             ..ContextOptions::default()
