@@ -10,7 +10,7 @@
 //! | [`context`] | options → configuration: certificates, keys, trust anchors, suites, groups, versions |
 //! | `verify` | the check of the peer's certificate, by OpenSSL's names of what is wrong |
 //! | [`certificate`] | a certificate as people and programs read it |
-//! | [`provider`] | rustls' `CryptoProvider` from RustCrypto's and dalek's crates |
+//! | [`provider`] | rustls' `CryptoProvider` from our kernels and RustCrypto's and dalek's crates |
 //!
 //! Nothing below `component` knows WIT, nothing above [`provider`] knows a cipher, and only [`engine`] holds a rustls connection.
 //! Everything below `component` also builds natively, where `cargo test` takes seconds.

@@ -61,7 +61,7 @@ impl<const MIDDLE: usize> Aes<MIDDLE> {
             if at % WORDS == 0 {
                 word = sub_word(word.rotate_right(8)) ^ constant;
                 // Times x modulo x^8 + x^4 + x^3 + x + 1: the constants are known, and no secrets.
-                constant = constant << 1 ^ (constant >> 7) * 0x11b;
+                constant = (constant << 1) ^ ((constant >> 7) * 0x11b);
             } else if WORDS == 8 && at % WORDS == 4 {
                 word = sub_word(word);
             }

@@ -8,7 +8,7 @@
 //!
 //! # Bounds
 //! All is addition modulo 2^32, XOR and rotation, and no step can overflow. The counter wraps to zero after 2^32
-//! blocks (256 GiB), which is more than [`MAX_LEN`] lets through.
+//! blocks (256 GiB), which is more than the AEAD lets through.
 //!
 //! # Constant time
 //! No branch and no address depends on key, nonce or text; the length is public.

@@ -159,10 +159,9 @@ fn table(constant: u64) -> Table {
         let shifted =
             |bit: u32| (u128::from(constant) << 64 >> bit) & 0u128.wrapping_sub(u128::from(nibble >> (3 - bit) & 1u32));
         let product = shifted(0) ^ shifted(1) ^ shifted(2) ^ shifted(3);
-        for half in 0..2 {
-            for (at, byte) in (product >> (4 * half)).to_be_bytes().iter().take(9).enumerate() {
-                table[at][half][nibble as usize] = *byte;
-            }
+        for (at, halves) in table.iter_mut().enumerate() {
+            halves[0][nibble as usize] = product.to_be_bytes()[at];
+            halves[1][nibble as usize] = (product >> 4).to_be_bytes()[at];
         }
     }
     table

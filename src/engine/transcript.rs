@@ -25,6 +25,10 @@ pub(super) struct Transcript {
     pub(super) ticket: Option<Vec<u8>>,
     /// A line for each message and alert, where they were asked for (row K18).
     trace: Option<Vec<String>>,
+    /// Lines about what we protected while messages in the clear still wait for the transport: they come after those.
+    deferred: Vec<String>,
+    /// Whether what is looked at comes off the transport.
+    in_the_clear: bool,
 }
 
 /// One direction.
@@ -55,6 +59,7 @@ impl Transcript {
 
     /// Looks at bytes of the transport. After the handshake there is nothing to see there: do not call it then.
     pub(super) fn transport(&mut self, direction: Direction, mut bytes: &[u8]) {
+        self.in_the_clear = true;
         while !bytes.is_empty() && !self.side(direction).opaque {
             let record = &mut self.side(direction).record;
             if record.left == 0 {
@@ -83,11 +88,15 @@ impl Transcript {
                 _ => self.side(direction).opaque = true,
             }
         }
+        if let (Some(lines), true) = (&mut self.trace, self.sent.opaque) {
+            lines.append(&mut self.deferred);
+        }
     }
 
     /// Looks at what passed through record protection.
     pub(super) fn protected(&mut self, seen: Vec<Seen>) {
         for Seen { direction, content_type, content } in seen {
+            self.in_the_clear = false;
             match content_type {
                 ContentType::Handshake => self.handshake(direction, &content),
                 ContentType::Alert => self.alert(direction, &content),
@@ -165,6 +174,8 @@ impl Transcript {
                 Direction::Sent => "sent",
                 Direction::Received => "received",
             };
+            let early = direction == Direction::Sent && !self.in_the_clear && !self.sent.opaque;
+            let lines = if early { &mut self.deferred } else { lines };
             lines.push(format!("{verb} {}", what()));
         }
     }

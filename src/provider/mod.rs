@@ -1,5 +1,5 @@
-//! The cryptography of TLS as a [`CryptoProvider`] of rustls, out of the RustCrypto and dalek crates: all of it runs
-//! in the guest, in constant time where secrets are concerned, and without a line of C.
+//! The cryptography of TLS as a [`CryptoProvider`] of rustls, out of our kernels and the RustCrypto and dalek
+//! crates: all of it runs in the guest, in constant time where secrets are concerned, and without a line of C.
 //!
 //! One file per trait of rustls:
 //!

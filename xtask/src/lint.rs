@@ -52,7 +52,7 @@ fn checks(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)>
 }
 
 fn wasm(project: &Project, wasm_std: &WasmStd) -> (&'static str, Command) {
-    let what = ["--package", "guest-tls", "--target", wasm_std::TARGET];
+    let what = ["--package", "guest-tls", "--package", "guest-tls-kernels", "--target", wasm_std::TARGET];
     if wasm_std.is_debians()
         && let Err(error) = tools::apt_install(project, "clippy for Debian's compiler", &["rust-web-clippy"])
     {

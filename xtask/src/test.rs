@@ -41,7 +41,12 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         Ok(())
     });
 
-    results.push(tests("library, native", arguments, project.cargo(), &["--package", "guest-tls"]));
+    results.push(tests(
+        "library, native",
+        arguments,
+        project.cargo(),
+        &["--package", "guest-tls", "--package", "guest-tls-kernels"],
+    ));
     if let Some(wasm_std) = wasm_std.or_else(|| WasmStd::ensure(project).ok()) {
         let name = "library, in wasm";
         match wasm_cargo(project, &wasm_std) {
@@ -169,6 +174,8 @@ fn table(results: &[Outcome]) -> String {
 const WASM_ARGUMENTS: &[&str] = &[
     "--package",
     "guest-tls",
+    "--package",
+    "guest-tls-kernels",
     "--lib",
     "--no-default-features",
     "--target",

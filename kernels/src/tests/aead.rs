@@ -12,10 +12,13 @@ use crate::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305, WrongTag};
 /// An AEAD of this crate, and the same of RustCrypto.
 struct Pair {
     name: &'static str,
-    seal: fn(&[u8; 32], &[u8; 12], &[u8], &mut [u8]) -> [u8; 16],
-    open: fn(&[u8; 32], &[u8; 12], &[u8], &mut [u8], &[u8; 16]) -> Result<(), WrongTag>,
-    other: fn(&[u8; 32], &[u8; 12], &[u8], &mut [u8]) -> [u8; 16],
+    seal: Seal,
+    open: Open,
+    other: Seal,
 }
+
+type Seal = fn(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], text: &mut [u8]) -> [u8; 16];
+type Open = fn(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], text: &mut [u8], tag: &[u8; 16]) -> Result<(), WrongTag>;
 
 macro_rules! pair {
     ($name:literal, $ours:ident, $others:ty) => {
