@@ -22,6 +22,8 @@
 //! No branch and no address depends on key or text; lengths are public. The multiplication of integers is taken to be
 //! constant in time, which it is on the 64-bit machines that engines of WebAssembly compile for.
 
+use core::hint::black_box;
+
 use zeroize::Zeroize;
 
 use crate::message::Message;
@@ -75,15 +77,15 @@ impl Ghash {
 
     /// The sixteen lanes behind the last group.
     fn lanes(&self, message: &Message<'_, LANES>) -> [v128; LANES] {
+        let mut work = Work::new();
         let mut sum = transposed(group(message, 0));
         let mut at = 1;
         for text in message.text_from_group(at).as_chunks::<GROUP_LEN>().0 {
-            let blocks = blocks(text);
-            sum = self.tables.step(&sum, transposed(blocks));
+            self.tables.step(&mut sum, &transposed(blocks(text)), &mut work);
             at += 1;
         }
         for at in at..message.groups() {
-            sum = self.tables.step(&sum, transposed(group(message, at)));
+            self.tables.step(&mut sum, &transposed(group(message, at)), &mut work);
         }
         transposed(sum)
     }
@@ -126,10 +128,10 @@ impl Tables {
         Self { low: table(low), high: table(high), sum: table(low ^ high) }
     }
 
-    /// `sum` times the constant, plus `next`.
+    /// Makes `sum` what it is times the constant, plus `next`.
     #[inline(never)]
-    fn step(&self, sum: &[v128; 16], next: [v128; 16]) -> [v128; 16] {
-        let [mut higher, mut lower] = [[u8x16_splat(0); 8]; 2].map(|half| [half; 3]);
+    fn step(&self, sum: &mut [v128; 16], next: &[v128; 16], work: &mut Work) {
+        let Work { higher, lower, low, high, middle } = work;
         for j in 0..8 {
             for half in 0..2 {
                 higher[half][j] = u8x16_shr(sum[8 * half + j], 4);
@@ -138,9 +140,9 @@ impl Tables {
             higher[2][j] = v128_xor(higher[0][j], higher[1][j]);
             lower[2][j] = v128_xor(lower[0][j], lower[1][j]);
         }
-        let mut low = product(&self.low, &higher[0], &lower[0]);
-        let mut high = product(&self.high, &higher[1], &lower[1]);
-        let mut middle = product(&self.sum, &higher[2], &lower[2]);
+        product(&self.low, &higher[0], &lower[0], low);
+        product(&self.high, &higher[1], &lower[1], high);
+        product(&self.sum, &higher[2], &lower[2], middle);
         for j in 0..16 {
             middle[j] = v128_xor(middle[j], v128_xor(low[j], high[j]));
         }
@@ -148,7 +150,24 @@ impl Tables {
             low[8 + j] = v128_xor(low[8 + j], middle[j]);
             high[j] = v128_xor(high[j], middle[8 + j]);
         }
-        reduced(&low, &high, next)
+        reduce(low, high, next, sum);
+    }
+}
+
+/// What a step writes before it reads it: at one place for all steps, since to fill or copy an array is a call to the
+/// host in wasm.
+struct Work {
+    higher: [[v128; 8]; 3],
+    lower: [[v128; 8]; 3],
+    low: [v128; 16],
+    high: [v128; 16],
+    middle: [v128; 16],
+}
+
+impl Work {
+    fn new() -> Self {
+        let zero = u8x16_splat(0);
+        Self { higher: [[zero; 8]; 3], lower: [[zero; 8]; 3], low: [zero; 16], high: [zero; 16], middle: [zero; 16] }
     }
 }
 
@@ -168,45 +187,47 @@ fn table(constant: u64) -> Table {
 }
 
 /// The products of eight bytes of each lane with the eight bytes of a table.
+#[inline(always)]
+fn product(table: &Table, higher: &[v128; 8], lower: &[v128; 8], product: &mut [v128; 16]) {
+    add_product::<0>(table, higher, lower, product);
+    product[12] = u8x16_splat(0);
+    add_product::<4>(table, higher, lower, product);
+}
+
+/// The products of the bytes `FROM` to `FROM + 3` of each lane with the eight bytes of a table, added to those of the bytes
+/// before. Of four, and in a loop that the compiler must leave one, because eight nibbles and three sums stay in the
+/// sixteen registers that most machines have.
 #[inline(never)]
-fn product(table: &Table, higher: &[v128; 8], lower: &[v128; 8]) -> [v128; 16] {
-    let [h0, h1, h2, h3, h4, h5, h6, h7] = *higher;
-    let [l0, l1, l2, l3, l4, l5, l6, l7] = *lower;
-    let zero = u8x16_splat(0);
-    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = [zero; 8];
-    let mut product = [zero; 16];
-    for (at, [higher, lower]) in table.iter().enumerate() {
+fn add_product<const FROM: usize>(table: &Table, higher: &[v128; 8], lower: &[v128; 8], product: &mut [v128; 16]) {
+    let (h0, h1, h2, h3) = (higher[FROM], higher[FROM + 1], higher[FROM + 2], higher[FROM + 3]);
+    let (l0, l1, l2, l3) = (lower[FROM], lower[FROM + 1], lower[FROM + 2], lower[FROM + 3]);
+    let [mut a, mut b, mut c] = [u8x16_splat(0); 3];
+    for (byte, [higher, lower]) in product[FROM..].iter_mut().zip(&table[..black_box(9)]) {
         let (higher, lower) = (load(higher), load(lower));
         let plus = |sum, i, j| v128_xor(v128_xor(sum, i8x16_swizzle(higher, i)), i8x16_swizzle(lower, j));
-        // What byte `at` of a product with byte j of the text is added to: byte `at + j`.
-        product[at] = plus(a, h0, l0);
+        // What byte n of a product with byte j of the text is added to: byte n + j.
+        let sum = plus(a, h0, l0);
+        *byte = if FROM == 0 { sum } else { v128_xor(*byte, sum) };
         a = plus(b, h1, l1);
         b = plus(c, h2, l2);
-        c = plus(d, h3, l3);
-        d = plus(e, h4, l4);
-        e = plus(f, h5, l5);
-        f = plus(g, h6, l6);
-        g = plus(h, h7, l7);
-        h = zero;
+        c = plus(u8x16_splat(0), h3, l3);
     }
-    [product[9], product[10], product[11], product[12], product[13], product[14], product[15]] = [a, b, c, d, e, f, g];
-    product
+    product[FROM + 9] = a;
+    product[FROM + 10] = b;
+    product[FROM + 11] = c;
 }
 
 /// What `high` is worth below *x*^128, plus `low` and `next`: *x*^128 is 1 + *x* + *x*^2 + *x*^7.
 #[inline(always)]
-fn reduced(low: &[v128; 16], high: &[v128; 16], next: [v128; 16]) -> [v128; 16] {
-    let mut sum = next;
-    // What byte 15 carries out is beyond *x*^128 once more.
-    let beyond = carried(high[15]);
-    sum[0] = v128_xor(sum[0], folded(beyond));
-    sum[1] = v128_xor(sum[1], carried(beyond));
+fn reduce(low: &[v128; 16], high: &[v128; 16], next: &[v128; 16], sum: &mut [v128; 16]) {
     let mut carry = u8x16_splat(0);
     for j in 0..16 {
-        sum[j] = v128_xor(v128_xor(sum[j], low[j]), v128_xor(carry, folded(high[j])));
+        sum[j] = v128_xor(v128_xor(next[j], low[j]), v128_xor(carry, folded(high[j])));
         carry = carried(high[j]);
     }
-    sum
+    // What byte 15 carries out is beyond *x*^128 once more.
+    sum[0] = v128_xor(sum[0], folded(carry));
+    sum[1] = v128_xor(sum[1], carried(carry));
 }
 
 /// A byte times 1 + *x* + *x*^2 + *x*^7: what stays in the byte.
