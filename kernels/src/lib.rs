@@ -7,6 +7,7 @@
 
 #![no_std]
 
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
@@ -16,6 +17,7 @@ mod chacha20;
 mod chacha20_poly1305;
 mod ghash;
 mod message;
+pub mod p256;
 mod poly1305;
 mod simd;
 #[cfg(test)]

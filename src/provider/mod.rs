@@ -28,6 +28,7 @@ mod aead;
 mod hash;
 mod hmac;
 pub(crate) mod observer;
+mod p256;
 pub(crate) mod seal;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@
 
 use core::ops::RangeInclusive;
 
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use p256::elliptic_curve::sec1::Tag;
+use ecdsa::signature::hazmat::PrehashVerifier;
+use elliptic_curve::sec1::Tag;
 use rsa::pkcs1::RsaPublicKeyRef;
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::pkcs8::AssociatedOid;
@@ -19,6 +19,8 @@ use rustls::SignatureScheme;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use super::p256;
 
 /// Every algorithm for certificates, and for each TLS scheme those that may stand behind it.
 ///
@@ -64,21 +66,21 @@ pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
 pub static ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm = &Algorithm {
     key: alg_id::ECDSA_P256,
     signature: alg_id::ECDSA_SHA256,
-    verify: ecdsa::<p256::ecdsa::VerifyingKey, p256::ecdsa::DerSignature, Sha256>,
+    verify: ecdsa::<p256::VerifyingKey, p256::DerSignature, Sha256>,
 };
 
 /// ECDSA on P-256 with SHA-384, which is cut to 256 bits (RFC 5758 section 3.2).
 pub static ECDSA_P256_SHA384: &dyn SignatureVerificationAlgorithm = &Algorithm {
     key: alg_id::ECDSA_P256,
     signature: alg_id::ECDSA_SHA384,
-    verify: ecdsa::<p256::ecdsa::VerifyingKey, p256::ecdsa::DerSignature, Sha384>,
+    verify: ecdsa::<p256::VerifyingKey, p256::DerSignature, Sha384>,
 };
 
 /// ECDSA on P-256 with SHA-512, which is cut to 256 bits (RFC 5758 section 3.2).
 pub static ECDSA_P256_SHA512: &dyn SignatureVerificationAlgorithm = &Algorithm {
     key: alg_id::ECDSA_P256,
     signature: alg_id::ECDSA_SHA512,
-    verify: ecdsa::<p256::ecdsa::VerifyingKey, p256::ecdsa::DerSignature, Sha512>,
+    verify: ecdsa::<p256::VerifyingKey, p256::DerSignature, Sha512>,
 };
 
 /// ECDSA on P-384 with SHA-256 (RFC 5758 section 3.2).

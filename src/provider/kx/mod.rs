@@ -9,12 +9,12 @@ pub(super) mod x25519;
 
 mod hybrid;
 
-use p256::NistP256;
 use p384::NistP384;
 use p521::NistP521;
 use rustls::crypto::SupportedKxGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 
+use super::p256::P256;
 use ecdh::Ecdh;
 
 /// All groups in our order of preference.
@@ -27,7 +27,7 @@ pub static X25519MLKEM768: &dyn SupportedKxGroup = &hybrid::X25519MlKem768;
 pub static X25519: &dyn SupportedKxGroup = &x25519::X25519;
 
 /// ECDH on P-256 (RFC 8446 section 4.2.8.2), which every implementation has (section 9.1).
-pub static SECP256R1: &dyn SupportedKxGroup = &Ecdh::<NistP256>::new(NamedGroup::secp256r1);
+pub static SECP256R1: &dyn SupportedKxGroup = &Ecdh::<P256>::new(NamedGroup::secp256r1);
 
 /// ECDH on P-384 (RFC 8446 section 4.2.8.2).
 pub static SECP384R1: &dyn SupportedKxGroup = &Ecdh::<NistP384>::new(NamedGroup::secp384r1);

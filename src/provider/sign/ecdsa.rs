@@ -3,13 +3,12 @@
 //! The nonce is that of RFC 6979 with fresh randomness mixed in (its section 3.6): neither a bad generator nor a fault
 //! that strikes while the same message is signed twice gives the key away.
 
+use core::error::Error as _;
 use core::fmt;
 use std::sync::Arc;
 
-use p256::NistP256;
-use p256::ecdsa::signature::hazmat::RandomizedPrehashSigner;
-use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
-use p256::elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, SecretKey};
+use ecdsa::signature::hazmat::RandomizedPrehashSigner;
+use elliptic_curve::SecretKey;
 use p384::NistP384;
 use p521::NistP521;
 use rsa::pkcs8::{AssociatedOid, PrivateKeyInfoRef};
@@ -19,13 +18,14 @@ use rustls_pki_types::{AlgorithmIdentifier, SubjectPublicKeyInfoDer, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::{failed, refused};
+use crate::provider::p256::{self, P256};
 use crate::provider::random::Rng;
 
 /// The key of PKCS#8 with `id-ecPublicKey`, which names its curve (RFC 5480 section 2.1.1).
 pub(super) fn from_pkcs8(info: PrivateKeyInfoRef<'_>) -> Result<Arc<dyn SigningKey>, Error> {
     let curve = info.algorithm.parameters_oid().map_err(|_| refused("its elliptic curve has no name"))?;
-    if curve == NistP256::OID {
-        key::<NistP256, _>(SecretKey::try_from(info))
+    if curve == P256::OID {
+        key::<P256, _>(SecretKey::try_from(info))
     } else if curve == NistP384::OID {
         key::<NistP384, _>(SecretKey::try_from(info))
     } else if curve == NistP521::OID {
@@ -39,28 +39,35 @@ pub(super) fn from_pkcs8(info: PrivateKeyInfoRef<'_>) -> Result<Arc<dyn SigningK
 ///
 /// It may leave its curve out. Then the length decides, hence the order: a scalar shorter than its curve is padded.
 pub(super) fn from_sec1(der: &[u8]) -> Result<Arc<dyn SigningKey>, Error> {
-    key::<NistP256, _>(SecretKey::from_sec1_der(der))
+    key::<P256, _>(SecretKey::from_sec1_der(der))
         .or_else(|_| key::<NistP384, _>(SecretKey::from_sec1_der(der)))
         .or_else(|_| key::<NistP521, _>(SecretKey::from_sec1_der(der)))
         .map_err(|_| refused("it is not a valid EC key on P-256, P-384 or P-521"))
 }
 
 /// A curve, and how it signs in TLS.
-trait Curve: CurveArithmetic {
+trait Curve: elliptic_curve::Curve {
     type Key: From<SecretKey<Self>> + RandomizedPrehashSigner<Self::Signature> + Send + Sync;
     /// DER, as TLS has it.
     type Signature: AsRef<[u8]>;
     type Hash: Digest;
     const SCHEME: SignatureScheme;
     const ALGORITHM: AlgorithmIdentifier;
+
+    /// The public point, uncompressed.
+    fn public_key(key: &Self::Key) -> Vec<u8>;
 }
 
-impl Curve for NistP256 {
-    type Key = p256::ecdsa::SigningKey;
-    type Signature = p256::ecdsa::DerSignature;
+impl Curve for P256 {
+    type Key = p256::SigningKey;
+    type Signature = p256::DerSignature;
     type Hash = Sha256;
     const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
     const ALGORITHM: AlgorithmIdentifier = alg_id::ECDSA_P256;
+
+    fn public_key(key: &Self::Key) -> Vec<u8> {
+        key.public_key().to_vec()
+    }
 }
 
 impl Curve for NistP384 {
@@ -69,6 +76,10 @@ impl Curve for NistP384 {
     type Hash = Sha384;
     const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP384_SHA384;
     const ALGORITHM: AlgorithmIdentifier = alg_id::ECDSA_P384;
+
+    fn public_key(key: &Self::Key) -> Vec<u8> {
+        key.verifying_key().to_sec1_point(false).as_bytes().to_vec()
+    }
 }
 
 impl Curve for NistP521 {
@@ -77,20 +88,20 @@ impl Curve for NistP521 {
     type Hash = Sha512;
     const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP521_SHA512;
     const ALGORITHM: AlgorithmIdentifier = alg_id::ECDSA_P521;
+
+    fn public_key(key: &Self::Key) -> Vec<u8> {
+        key.verifying_key().to_sec1_point(false).as_bytes().to_vec()
+    }
 }
 
 fn key<C, E>(secret: Result<SecretKey<C>, E>) -> Result<Arc<dyn SigningKey>, Error>
 where
     C: Curve,
-    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
-    FieldBytesSize<C>: ModulusSize,
 {
     let secret = secret.map_err(|_| refused("it is not a valid EC key of the curve it names"))?;
-    let public = secret.public_key().to_sec1_point(false);
-    Ok(Arc::new(EcdsaKey::<C> {
-        spki: public_key_to_spki(&C::ALGORITHM, public.as_bytes()),
-        key: Arc::new(C::Key::from(secret)),
-    }))
+    let key = C::Key::from(secret);
+    let spki = public_key_to_spki(&C::ALGORITHM, C::public_key(&key));
+    Ok(Arc::new(EcdsaKey::<C> { key: Arc::new(key), spki }))
 }
 
 struct EcdsaKey<C: Curve> {
@@ -123,8 +134,10 @@ struct EcdsaSigner<C: Curve>(Arc<C::Key>);
 impl<C: Curve> Signer for EcdsaSigner<C> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let hash = C::Hash::digest(message);
-        let signature: C::Signature =
-            self.0.sign_prehash_with_rng(&mut Rng, &hash).map_err(|_| failed("the host gave no randomness"))?;
+        let signature = self.0.sign_prehash_with_rng(&mut Rng, &hash).map_err(|error| match error.source() {
+            Some(reason) => failed(&reason.to_string()),
+            None => failed("the host gave no randomness"),
+        })?;
         Ok(signature.as_ref().to_vec())
     }
 

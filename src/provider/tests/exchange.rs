@@ -4,6 +4,7 @@ use rustls::crypto::SupportedKxGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 
 use crate::provider::kx::{ALL, SECP256R1, SECP384R1, SECP521R1, X25519, X25519MLKEM768, ecdh::Ecdh, mlkem};
+use crate::provider::p256::P256;
 
 /// Shares have the lengths of RFC 8446 section 4.2.8.2 and draft-ietf-tls-ecdhe-mlkem, and both sides get one secret.
 #[test]
@@ -78,9 +79,9 @@ fn leading_zeros_stay() {
     let secret_of = |n: u16| {
         let mut bytes = [0; 32];
         bytes[30..].copy_from_slice(&n.to_be_bytes());
-        p256::SecretKey::from_slice(&bytes).unwrap()
+        elliptic_curve::SecretKey::from_slice(&bytes).unwrap()
     };
-    let group = Ecdh::<p256::NistP256>::new(NamedGroup::secp256r1);
+    let group = Ecdh::<P256>::new(NamedGroup::secp256r1);
     let generator = group.start_with(secret_of(1)).pub_key().to_vec();
     // 379 is the first multiple of the generator with such an x.
     let secret = group.start_with(secret_of(379)).complete(&generator).unwrap();
