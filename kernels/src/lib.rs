@@ -19,6 +19,7 @@ mod ghash;
 mod message;
 pub mod p256;
 mod poly1305;
+pub mod rsa;
 mod simd;
 #[cfg(test)]
 mod tests;

@@ -8,19 +8,15 @@ use core::ops::RangeInclusive;
 
 use ecdsa::signature::hazmat::PrehashVerifier;
 use elliptic_curve::sec1::Tag;
+use guest_tls_kernels::rsa::PublicKey as RsaKey;
 use rsa::pkcs1::RsaPublicKeyRef;
-use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::pkcs8::AssociatedOid;
-use rsa::pss::Pss;
-use rsa::sha2::digest::FixedOutputReset;
-use rsa::traits::SignatureScheme as Padding;
-use rsa::{BoxedUint, RsaPublicKey};
 use rustls::SignatureScheme;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::p256;
+use super::{p256, padding};
 
 /// Every algorithm for certificates, and for each TLS scheme those that may stand behind it.
 ///
@@ -228,24 +224,32 @@ fn ed25519(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
 
 /// RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2.2).
 fn rsa_pkcs1<D: Digest + AssociatedOid>(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
-    rsa(key, Pkcs1v15Sign::new::<D>(), &D::digest(message), signature)
+    let key = rsa_key(key)?;
+    let encoded = key.apply(signature)?;
+    (encoded == padding::pkcs1::<D>(&D::digest(message), key.bits())?).then_some(())
 }
 
 /// RSASSA-PSS (RFC 8017 section 8.1.2) with a salt as long as the hash (RFC 8446 section 4.2.3).
-fn rsa_pss<D: Digest + FixedOutputReset>(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
-    rsa(key, Pss::<D>::new(), &D::digest(message), signature)
+fn rsa_pss<D: Digest>(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
+    let key = rsa_key(key)?;
+    let encoded = key.apply(signature)?;
+    padding::is_pss::<D>(&D::digest(message), encoded, key.bits()).then_some(())
 }
 
-/// RSA with a key that is a `RSAPublicKey` (RFC 8017 appendix A.1.1).
-fn rsa(key: &[u8], padding: impl Padding, hash: &[u8], signature: &[u8]) -> Option<()> {
+/// The key of a `RSAPublicKey` (RFC 8017 appendix A.1.1).
+fn rsa_key(key: &[u8]) -> Option<RsaKey> {
     let key = RsaPublicKeyRef::try_from(key).ok()?;
     let modulus = key.modulus.as_bytes();
     // Before any arithmetic: the key is the peer's, and the work grows with the cube of its length.
     if modulus.len() > RSA_BITS.end() / 8 {
         return None;
     }
-    let modulus = BoxedUint::from_be_slice_vartime(modulus);
-    let exponent = BoxedUint::from_be_slice_vartime(key.public_exponent.as_bytes());
-    let key = RsaPublicKey::new_with_size_limits(modulus, exponent, RSA_BITS).ok()?;
-    key.verify(padding, hash, signature).ok()
+    let exponent = exponent(key.public_exponent.as_bytes())?;
+    RsaKey::new(modulus, exponent).filter(|key| RSA_BITS.contains(&key.bits()))
+}
+
+/// A public exponent, the highest byte first, that is below 2^33.
+pub(super) fn exponent(bytes: &[u8]) -> Option<u64> {
+    let number = bytes.iter().try_fold(0_u64, |number, byte| Some(number.checked_mul(256)? + u64::from(*byte)))?;
+    (number < 1 << 33).then_some(number)
 }

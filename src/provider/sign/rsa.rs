@@ -1,23 +1,23 @@
 //! RSA signatures (RFC 8017 section 8), PSS first.
 
 use core::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use guest_tls_kernels::rsa::{Blinding, Parts, PrivateKey};
+use rsa::RsaPrivateKey;
 use rsa::pkcs1::{EncodeRsaPublicKey, RsaPrivateKeyRef};
-use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::pkcs8::AssociatedOid;
-use rsa::pss::Pss;
-use rsa::sha2::digest::FixedOutputReset;
-use rsa::traits::SignatureScheme as Padding;
-use rsa::{RsaPrivateKey, RsaPublicKey};
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rustls::sign::{Signer, SigningKey, public_key_to_spki};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use zeroize::Zeroizing;
+
 use super::{failed, refused};
-use crate::provider::random::Rng;
-use crate::provider::verify::RSA_BITS;
+use crate::provider::verify::{self, RSA_BITS};
+use crate::provider::{padding, random};
 
 /// The key of a `RSAPrivateKey` (RFC 8017 appendix A.1.2), which PKCS#8 has inside as well.
 pub(super) fn from_pkcs1(der: &[u8]) -> Result<Arc<dyn SigningKey>, Error> {
@@ -34,11 +34,68 @@ pub(super) fn from_pkcs1(der: &[u8]) -> Result<Arc<dyn SigningKey>, Error> {
         refused("the numbers of the RSA key do not belong together, or its public exponent is out of range")
     })?;
     let public = key.as_public_key().to_pkcs1_der().map_err(|_| refused("its public half cannot be encoded"))?;
-    Ok(Arc::new(RsaKey { spki: public_key_to_spki(&alg_id::RSA_ENCRYPTION, public.as_bytes()), key: Arc::new(key) }))
+    let key = private_key(&key)
+        .ok_or_else(|| refused("it has other than two primes, or the lengths of its primes are too different"))?;
+    Ok(Arc::new(RsaKey {
+        spki: public_key_to_spki(&alg_id::RSA_ENCRYPTION, public.as_bytes()),
+        key: Arc::new(Key { key, blinding: Mutex::new(None) }),
+    }))
+}
+
+/// The kernel's form of a key that the crate has checked. What is calculated with is what the crate made of the primes, not
+/// what a file says.
+fn private_key(key: &RsaPrivateKey) -> Option<PrivateKey> {
+    let [p, q] = key.primes() else { return None };
+    let bytes = |number: &rsa::BoxedUint| Zeroizing::new(number.to_be_bytes());
+    let q_inverse = Zeroizing::new(key.crt_coefficient()?);
+    PrivateKey::new(&Parts {
+        modulus: &bytes(key.n().as_ref()),
+        exponent: verify::exponent(&bytes(key.e()))?,
+        p: &bytes(p.as_ref()),
+        q: &bytes(q.as_ref()),
+        d_p: &bytes(key.dp()?),
+        d_q: &bytes(key.dq()?),
+        q_inverse: &bytes(&q_inverse),
+    })
+}
+
+/// A key, and the blinding of its next signature.
+struct Key {
+    key: PrivateKey,
+    blinding: Mutex<Option<Fresh>>,
+}
+
+/// A blinding, and how often it may be used.
+struct Fresh {
+    blinding: Blinding,
+    uses: u32,
+}
+
+impl Key {
+    /// RSASP1 (RFC 8017 section 5.2.1), blinded and verified.
+    fn sign(&self, encoded: &[u8]) -> Result<Vec<u8>, Error> {
+        // Nothing panics with the lock held; and a blinding left behind by a panic would be a good one.
+        let mut blinding = self.blinding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fresh = match blinding.take().filter(|fresh| fresh.uses > 0) {
+            Some(fresh) => fresh,
+            None => self.fresh()?,
+        };
+        fresh.uses -= 1;
+        let signature = self.key.apply(encoded, &mut fresh.blinding).map_err(|error| failed(&error.to_string()));
+        *blinding = Some(fresh);
+        signature
+    }
+
+    fn fresh(&self) -> Result<Fresh, Error> {
+        let mut bytes = Zeroizing::new(vec![0; self.key.public_key().len() + 8]);
+        random::fill(&mut bytes)?;
+        let blinding = self.key.blinding(&bytes).ok_or_else(|| failed("the host's randomness is none"))?;
+        Ok(Fresh { blinding, uses: USES_OF_A_BLINDING })
+    }
 }
 
 struct RsaKey {
-    key: Arc<RsaPrivateKey>,
+    key: Arc<Key>,
     spki: SubjectPublicKeyInfoDer<'static>,
 }
 
@@ -64,18 +121,14 @@ impl fmt::Debug for RsaKey {
 }
 
 struct RsaSigner {
-    key: Arc<RsaPrivateKey>,
+    key: Arc<Key>,
     scheme: &'static Scheme,
 }
 
 impl Signer for RsaSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        // A fault in one half of the CRT gives both primes away (RFC 8017 section 5.1.2 note, "Bellcore attack"). The
-        // crate checks against that, and we check what we send: with a small public exponent it costs little.
-        let signature = (self.scheme.sign)(&self.key, message).map_err(|e| failed(&e.to_string()))?;
-        (self.scheme.verify)(self.key.as_public_key(), message, &signature)
-            .map_err(|_| failed("the RSA signature came out wrong"))?;
-        Ok(signature)
+        let encoded = (self.scheme.encode)(message, self.key.key.public_key().bits())?;
+        self.key.sign(&encoded)
     }
 
     fn scheme(&self) -> SignatureScheme {
@@ -92,32 +145,28 @@ impl fmt::Debug for RsaSigner {
 /// One way to sign with an RSA key.
 struct Scheme {
     name: SignatureScheme,
-    sign: fn(&RsaPrivateKey, message: &[u8]) -> rsa::Result<Vec<u8>>,
-    verify: fn(&RsaPublicKey, message: &[u8], signature: &[u8]) -> rsa::Result<()>,
+    /// What is signed of a message, by a modulus of so many bits.
+    encode: fn(message: &[u8], bits: usize) -> Result<Vec<u8>, Error>,
 }
 
 impl Scheme {
-    const fn pss<D: Digest + FixedOutputReset>(name: SignatureScheme) -> Self {
+    const fn pss<D: Digest>(name: SignatureScheme) -> Self {
         // The salt is as long as the hash (RFC 8446 section 4.2.3).
-        Self {
-            name,
-            sign: |key, message| sign(key, Pss::<D>::new(), &D::digest(message)),
-            verify: |key, message, signature| key.verify(Pss::<D>::new(), &D::digest(message), signature),
-        }
+        let encode = |message: &[u8], bits| {
+            let mut salt = vec![0; <D as Digest>::output_size()];
+            random::fill(&mut salt)?;
+            padding::pss::<D>(&D::digest(message), &salt, bits).ok_or_else(too_short)
+        };
+        Self { name, encode }
     }
 
     const fn pkcs1<D: Digest + AssociatedOid>(name: SignatureScheme) -> Self {
-        Self {
-            name,
-            sign: |key, message| sign(key, Pkcs1v15Sign::new::<D>(), &D::digest(message)),
-            verify: |key, message, signature| key.verify(Pkcs1v15Sign::new::<D>(), &D::digest(message), signature),
-        }
+        Self { name, encode: |message, bits| padding::pkcs1::<D>(&D::digest(message), bits).ok_or_else(too_short) }
     }
 }
 
-/// Signs with base blinding, for which the randomness is: time then says nothing about the key.
-fn sign(key: &RsaPrivateKey, padding: impl Padding, hash: &[u8]) -> rsa::Result<Vec<u8>> {
-    padding.sign(Some(&mut Rng), key, hash)
+fn too_short() -> Error {
+    failed("the modulus is too short for the hash")
 }
 
 /// How many bits a number has that begins with a non-zero byte.
@@ -137,3 +186,6 @@ static SCHEMES: [Scheme; 6] = [
     Scheme::pkcs1::<Sha384>(SignatureScheme::RSA_PKCS1_SHA384),
     Scheme::pkcs1::<Sha512>(SignatureScheme::RSA_PKCS1_SHA512),
 ];
+
+/// A blinding is squared after each use, and drawn anew after so many.
+const USES_OF_A_BLINDING: u32 = 64;
