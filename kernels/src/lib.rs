@@ -23,6 +23,7 @@ pub mod rsa;
 mod simd;
 #[cfg(test)]
 mod tests;
+pub mod x25519;
 
 use core::fmt;
 

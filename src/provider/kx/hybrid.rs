@@ -94,6 +94,6 @@ fn split(share: &[u8], mlkem_len: usize) -> Result<(&[u8], &[u8]), Error> {
 }
 
 /// The two secrets in a row. rustls wipes them when they are dropped.
-fn secret(post_quantum: &mlkem::Secret, classical: &x25519_dalek::SharedSecret) -> SharedSecret {
-    SharedSecret::from([post_quantum.as_slice(), classical.as_bytes()].concat())
+fn secret(post_quantum: &mlkem::Secret, classical: &[u8; x25519::SHARE_LEN]) -> SharedSecret {
+    SharedSecret::from([post_quantum.as_slice(), classical].concat())
 }
