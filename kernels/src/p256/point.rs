@@ -11,7 +11,8 @@
 //! scalars of 2^256: for a random secret it never happens, and the branch tells nobody anything.
 //!
 //! **Magnitudes** (see `limbs`; 1 where nothing is said) that come in and go out: X 1, Y up to 3, Z up to 2.
-//! **Values**: X, Y and Z are below `4 p`, and what is multiplied is below `6 p`; a test follows the bounds.
+//! **Values** (see `field`): X is below `2.4 p`, Y below `1.8 p`, Z below `1.2 p`, and what is multiplied is below `3 p`; a test
+//! follows the bounds.
 //!
 //! **Secrets.** Scalars are taken as 260 signs (see [`Scalar::signs`]): every step does the same, none is left out.
 //! What comes from a table is selected by reading all of it.

@@ -172,6 +172,44 @@ fn the_table() {
     assert!(Affine::new(Affine::GENERATOR.x, Affine::GENERATOR.y).is_some());
 }
 
+/// The bounds of values that the head of `point.rs` gives hold after any sequence of operations: each formula is followed
+/// with what its numbers may be at most, as multiples of p.
+#[test]
+fn values_stay_small() {
+    let product = |m: f64, n: f64| m * n / 32.0 + 0.5;
+    let square = |m| product(m, m);
+    // What doubling and the two additions make of bounds, and the largest factor in them.
+    let double = |[x, y, z]: [f64; 3]| {
+        let (delta, gamma) = (square(z), square(y));
+        let (four_beta, alpha) = (product(4.0 * gamma, x), 3.0 * square(x + delta));
+        let x3 = square(alpha) + 2.0 * four_beta;
+        let y3 = product(alpha, four_beta + x3) + 2.0 * square(2.0 * gamma);
+        ([x3, y3, 2.0 * product(y, z)], alpha.max(four_beta + x3).max(4.0 * gamma).max(x + delta))
+    };
+    let add_of = |u: f64, s: f64, h: f64, r: f64, z: f64| {
+        let hh = square(h);
+        let (hhh, v) = (product(hh, h), product(hh, u));
+        let x = square(r) + hhh + 2.0 * v;
+        ([x, product(v + x, r) + product(hhh, s), product(h, z)], h.max(r).max(v + x))
+    };
+    let add_affine = |[x, y, z]: [f64; 3]| {
+        let zz = square(z);
+        add_of(x, y, product(1.0, zz) + x, product(product(z, 1.0), zz) + y, z)
+    };
+    let add = |[x, y, z]: [f64; 3]| {
+        let (u, s) = (product(x, square(z)), product(y, product(square(z), z)));
+        add_of(u, s, 2.0 * u, 2.0 * s, square(z))
+    };
+    let mut bounds = [1.0_f64; 3];
+    for _ in 0..100 {
+        for (result, factor) in [double(bounds), add_affine(bounds), add(bounds)] {
+            assert!(factor < 3.0, "{factor}");
+            bounds = core::array::from_fn(|i| bounds[i].max(result[i]));
+        }
+    }
+    assert!(bounds.iter().zip([2.4, 1.8, 1.2]).all(|(bound, limit)| *bound < limit), "{bounds:?}");
+}
+
 /// A nonce that makes no signature is told apart from a fault, and a key that was damaged in memory gives no signature.
 #[test]
 fn what_cannot_be_signed() {

@@ -51,7 +51,7 @@ impl PublicKey {
         if input.len() != self.len() || !self.modulus.is_above_vartime(input) {
             return None;
         }
-        let power = self.modulus.pow_vartime(&self.modulus.from_bytes(input), self.exponent);
+        let power = self.modulus.pow_vartime(&self.modulus.number(input), self.exponent);
         Some(write(&self.modulus.to_plain(&power), self.len()))
     }
 }
@@ -114,7 +114,7 @@ impl PrivateKey {
         if public.bits() > 2 * of_p.min(of_q) || q.modulus.bits() > of_p || bit_len(parts.q_inverse) > of_p {
             return None;
         }
-        let q_inverse = p.modulus.to_plain(&p.modulus.from_bytes(parts.q_inverse));
+        let q_inverse = p.modulus.to_plain(&p.modulus.number(parts.q_inverse));
         Some(Self { public, p, q, q_inverse })
     }
 
@@ -129,14 +129,14 @@ impl PrivateKey {
     /// `None` where the bytes make a number that has no inverse, which does not happen with random ones.
     pub fn blinding(&self, random: &[u8]) -> Option<Blinding> {
         let n = &self.public.modulus;
-        let factor = n.from_bytes(random);
+        let factor = n.number(random);
         let plain = n.to_plain(&factor);
         let [of_p, of_q] = [&self.p, &self.q].map(|prime| {
             let modulus = &prime.modulus;
-            let factor = modulus.from_bytes(&Zeroizing::new(write(&plain, self.public.len())));
+            let factor = modulus.number(&Zeroizing::new(write(&plain, self.public.len())));
             modulus.pow(&factor, &prime.less_two)
         });
-        let inverse = n.from_bytes(&Zeroizing::new(write(&self.combine(&of_p, &of_q), self.public.len())));
+        let inverse = n.number(&Zeroizing::new(write(&self.combine(&of_p, &of_q), self.public.len())));
         let one = n.to_plain(&n.mul(&factor, &inverse));
         let is_one = write(&one, self.public.len());
         let (last, rest) = is_one.split_last()?;
@@ -156,14 +156,14 @@ impl PrivateKey {
         if input.len() != len || !n.is_above_vartime(input) {
             return Err(PrivateKeyError::Input);
         }
-        let blinded = n.mul(&n.from_bytes(input), &blinding.factor);
+        let blinded = n.mul(&n.number(input), &blinding.factor);
         let plain = Zeroizing::new(write(&n.to_plain(&blinded), len));
         let [of_p, of_q] =
-            [&self.p, &self.q].map(|prime| prime.modulus.pow(&prime.modulus.from_bytes(&plain), &prime.exponent));
-        let power = n.from_bytes(&Zeroizing::new(write(&self.combine(&of_p, &of_q), len)));
+            [&self.p, &self.q].map(|prime| prime.modulus.pow(&prime.modulus.number(&plain), &prime.exponent));
+        let power = n.number(&Zeroizing::new(write(&self.combine(&of_p, &of_q), len)));
         let result = n.mul(&power, &blinding.inverse);
         blinding.advance(n);
-        match n.equal(&n.pow_vartime(&result, self.public.exponent), &n.from_bytes(input)) {
+        match n.equal(&n.pow_vartime(&result, self.public.exponent), &n.number(input)) {
             true => Ok(write(&n.to_plain(&result), len)),
             false => Err(PrivateKeyError::Fault),
         }

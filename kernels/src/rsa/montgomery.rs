@@ -70,7 +70,7 @@ impl Modulus {
     }
 
     /// The number of bytes, the highest first, modulo m and in Montgomery's form. It must be below R squared.
-    pub(super) fn from_bytes(&self, bytes: &[u8]) -> Number {
+    pub(super) fn number(&self, bytes: &[u8]) -> Number {
         let all = read(bytes, 2 * self.rows);
         let mut low = self.zero();
         let mut high = self.zero();

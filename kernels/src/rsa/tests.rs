@@ -114,7 +114,7 @@ fn small_key() -> (u64, Parts<'static>) {
     const D_Q: [u8; 8] = 1359_u64.to_be_bytes();
     const Q_INVERSE: [u8; 8] = 169_u64.to_be_bytes();
     const PRIMES: [[u8; 8]; 2] = [P.to_be_bytes(), Q.to_be_bytes()];
-    assert!(12 * 169 % P == 1);
+    const { assert!(12 * 169 % P == 1) };
     let parts = Parts {
         modulus: &MODULUS,
         exponent: 3,
