@@ -1,5 +1,6 @@
-//! The cryptography of TLS as a [`CryptoProvider`] of rustls, out of our kernels and the RustCrypto and dalek
-//! crates: all of it runs in the guest, in constant time where secrets are concerned, and without a line of C.
+//! The cryptography of TLS as a [`CryptoProvider`] of rustls, out of the RustCrypto and dalek crates and, where those are
+//! slow in WebAssembly, our own kernels ([`guest_tls_kernels`]): all of it runs in the guest, in constant time where
+//! secrets are concerned, and without a line of C.
 //!
 //! One file per trait of rustls:
 //!
@@ -11,6 +12,7 @@
 //! | [`kx`] | key exchange |
 //! | [`sign`] | our signatures: private keys |
 //! | [`verify`] | the peer's signatures: certificates and handshake |
+//! | `p256`, `padding` | between the kernels and the two above: P-256 for the crates that read keys, encodings of RSA |
 //! | [`random`] | the one source of randomness |
 //! | `seal` | tickets: an AEAD by a key that serves once |
 //! | `observer` | what the engine sees of protected handshake messages |
