@@ -31,6 +31,7 @@ mod hash;
 mod hmac;
 pub(crate) mod observer;
 mod p256;
+mod padding;
 pub(crate) mod seal;
 #[cfg(test)]
 mod tests;
