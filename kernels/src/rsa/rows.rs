@@ -24,7 +24,11 @@ pub(super) fn add_rows(columns: &mut [u64], limbs: &[u32], x: [u32; 4]) {
     use core::arch::wasm32::*;
 
     assert!(columns.len().is_multiple_of(4) && limbs.len() >= columns.len() + 3);
-    let [x0, x1, x2, x3] = x.map(|x| u32x4_splat(x));
+    // LLVM would see that each multiplication uses half of what was loaded, load that half with its limbs extended, and
+    // multiply 64-bit lanes, which x64 has no instruction for before AVX-512. What is added to the limbs is zero, and
+    // LLVM does not know it.
+    let zero = u32x4_splat(core::hint::black_box(0));
+    let [x0, x1, x2, x3] = x.map(|x| v128_xor(u32x4_splat(x), zero));
     let mut at = columns.as_mut_ptr().cast::<v128>();
     let mut limb = limbs.as_ptr();
     for _ in 0..columns.len() / 4 {
@@ -33,10 +37,10 @@ pub(super) fn add_rows(columns: &mut [u64], limbs: &[u32], x: [u32; 4]) {
         // many as there are columns. A `v128` in memory need not be aligned in WebAssembly.
         unsafe {
             let (l0, l1, l2, l3) = (
-                v128_load(limb.cast()),
-                v128_load(limb.add(1).cast()),
-                v128_load(limb.add(2).cast()),
-                v128_load(limb.add(3).cast()),
+                v128_xor(v128_load(limb.cast()), zero),
+                v128_xor(v128_load(limb.add(1).cast()), zero),
+                v128_xor(v128_load(limb.add(2).cast()), zero),
+                v128_xor(v128_load(limb.add(3).cast()), zero),
             );
             let low = u64x2_add(
                 u64x2_add(u64x2_extmul_low_u32x4(x0, l3), u64x2_extmul_low_u32x4(x1, l2)),
