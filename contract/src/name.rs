@@ -14,20 +14,20 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Reads a name such as `a server picks the context by name [O15 K4]`. Brackets at the end in which no word looks like an
-    /// id are text.
+    /// Reads a name such as `a server picks the context by name [O15 K4]`; commas between are as good as spaces. Brackets at the end
+    /// in which no word looks like an id are text.
     pub fn parse(name: &str) -> Shown {
         let bracketed = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
-        let Some((text, ids)) = bracketed.filter(|(_, ids)| ids.split_whitespace().any(is_id)) else {
+        let Some((text, ids)) = bracketed.filter(|(_, ids)| words(ids).any(is_id)) else {
             return Shown { text: name.to_string(), ids: Vec::new() };
         };
         let shown = Shown { text: text.trim_end().to_string(), ids: Vec::new() };
         shown.and(ids)
     }
 
-    /// The same, with these ids as well: words with white space between.
+    /// The same, with these ids as well.
     pub fn and(mut self, ids: &str) -> Shown {
-        for id in ids.split_whitespace() {
+        for id in words(ids) {
             if !self.ids.iter().any(|known| known == id) {
                 self.ids.push(id.to_string());
             }
@@ -48,6 +48,10 @@ impl fmt::Display for Shown {
     }
 }
 
+fn words(ids: &str) -> impl Iterator<Item = &str> {
+    ids.split([' ', ',']).filter(|word| !word.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +62,7 @@ mod tests {
             ("a name [K4]", "a name", &["K4"][..]),
             ("a name [K4 O15]", "a name", &["K4", "O15"]),
             ("a name[K4  O15 ]", "a name", &["K4", "O15"]),
+            ("a name [K4, O15]", "a name", &["K4", "O15"]),
             ("[K4]", "", &["K4"]),
             ("twice [K4 K4]", "twice", &["K4"]),
             (

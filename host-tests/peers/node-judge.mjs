@@ -4,8 +4,8 @@
 //   {id, order: "connect", setup, port}  → {id, view}
 // and {id, fault} where an order could not be carried out. Ends when its input does.
 //
-// `setup.says` is what this end sends, in hexadecimal; it expects as many bytes, and then looks at its properties. With the turn
-// `WhenAllCame` it ends then, else after the other end, as Node does by itself.
+// `setup.says` is what this end sends, in hexadecimal; it expects as many bytes. With the turn `WhenAllCame` it ends then, else
+// after the other end, as Node does by itself.
 
 import net from 'node:net';
 import readline from 'node:readline';
@@ -24,15 +24,25 @@ const PROPERTIES = {
   cipher: (socket) => socket.getCipher(),
   protocol: (socket) => socket.getProtocol(),
   ephemeralKeyInfo: (socket) => something(socket.getEphemeralKeyInfo()),
+  certificate: (socket) => something(certificate(socket.getCertificate())),
   peerCertificate: (socket) => something(certificate(socket.getPeerCertificate(true))),
   peerCertificateChain: (socket) => chain(socket.getPeerCertificate(true)),
+  isSessionReused: (socket) => socket.isSessionReused(),
+  hasTicket: (socket) => Boolean(socket.getTLSTicket()),
+  finished: (socket) => socket.getFinished()?.toString('hex'),
+  peerFinished: (socket) => socket.getPeerFinished()?.toString('hex'),
+  sharedSigalgs: (socket) => socket.getSharedSigalgs(),
+  setMaxSendFragment: (socket) => [511, 512, 16384, 16385].map((size) => socket.setMaxSendFragment(size)),
   exporter: (socket) => socket.exportKeyingMaterial(32, 'EXPORTER-guest-tls-judge').toString('hex'),
   exporterWithContext: (socket) =>
     socket.exportKeyingMaterial(48, 'EXPORTER-guest-tls-judge', Buffer.from('context')).toString('hex'),
 };
 
 /** What is compared of a certificate. */
-const CERTIFICATE = ['subject', 'issuer', 'valid_from', 'valid_to', 'serialNumber', 'fingerprint256', 'raw'];
+const CERTIFICATE = [
+  'subject', 'issuer', 'subjectaltname', 'infoAccess', 'ca', 'modulus', 'bits', 'exponent', 'pubkey', 'asn1Curve', 'nistCurve',
+  'valid_from', 'valid_to', 'fingerprint', 'fingerprint256', 'fingerprint512', 'ext_key_usage', 'serialNumber', 'raw',
+];
 
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
@@ -85,9 +95,10 @@ function connect(setup, port, report) {
 
 function common(setup) {
   return {
+    crl: setup.crls ?? undefined, allowPartialTrustChain: setup.allowPartialTrustChain,
     cert: setup.certificate, key: setup.key, ca: setup.roots, minVersion: setup.minVersion, maxVersion: setup.maxVersion,
     ciphers: setup.ciphers, ecdhCurve: setup.groups ?? 'auto', rejectUnauthorized: setup.rejectUnauthorized,
-    ALPNProtocols: setup.alpn.length ? setup.alpn : undefined,
+    ALPNProtocols: setup.alpn.length ? setup.alpn : undefined, sigalgs: setup.sigalgs ?? undefined,
   };
 }
 
@@ -105,9 +116,13 @@ function talk(setup, socket, report) {
   };
   socket.on('data', (piece) => {
     heard += piece.length;
-    if (heard < says.length || view) return;
-    view = look(socket);
+    if (heard < says.length) return;
     if (setup.turn === 'WhenAllCame') socket.end();
+    else view = look(socket);
+  });
+  // A client looks when all has come: a ticket may follow the data.
+  socket.on('end', () => {
+    if (heard >= says.length) view ??= look(socket);
   });
   socket.on('error', finish);
   socket.on('close', () => finish());

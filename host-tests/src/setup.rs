@@ -83,6 +83,8 @@ pub struct Setup {
     pub suites: Vec<Suite>,
     /// The groups, in order of preference. Empty: the end's own choice.
     pub groups: Vec<Group>,
+    /// The signature schemes that it takes, in order of preference, by OpenSSL's names. Empty: the end's own choice.
+    pub sigalgs: Vec<&'static str>,
     /// The end's certificate and key.
     pub identity: Option<Arc<Identity>>,
     /// Whom it trusts.
@@ -178,6 +180,7 @@ impl Default for Setup {
             versions: (Version::Tls12, Version::Tls13),
             suites: Vec::new(),
             groups: Vec::new(),
+            sigalgs: Vec::new(),
             identity: None,
             roots: Vec::new(),
             crls: Vec::new(),

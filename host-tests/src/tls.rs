@@ -394,6 +394,8 @@ calls! { Pair: guest_tls_secure_pair, secure_pair;
     ephemeral_key_info = call_ephemeral_key_info() -> Option<EphemeralKeyInfo>;
     /// `peer-certificates`
     peer_certificates = call_peer_certificates() -> Vec<Certificate>;
+    /// `peer-certificate-chain`
+    peer_certificate_chain = call_peer_certificate_chain() -> Vec<Certificate>;
     /// `export-keying-material`
     export_keying_material = call_export_keying_material(length: u32, label: &[u8], context: Option<&[u8]>) -> Result<Vec<u8>, Error>;
     /// `answer-resume-session`

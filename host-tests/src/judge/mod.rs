@@ -124,8 +124,10 @@ impl Case {
         let (client_setup, server_setup) = self.setups();
         let (server_port, seen_by_server) = listen(server, &server_setup).await?;
         let wire = Wire::to(server_port).await?;
-        let (client_view, server_view) = tokio::join!(connect(client, &client_setup, wire.port), seen_by_server);
-        let (client, server) = (client_view.context("the client")?, server_view.context("the server")?);
+        let seen_by_client = connect(client, &client_setup, wire.port);
+        let (client, server) = tokio::try_join!(async { seen_by_client.await.context("the client") }, async {
+            seen_by_server.await.context("the server")
+        },)?;
         let record = within(wire.record()).await.context("the wire")?;
         let wrong = disagreements(&client, &server, &record);
         Ok(Outcome { client: client.view, server: server.view, wrong })
@@ -186,7 +188,7 @@ fn disagreements(client: &Seen, server: &Seen, record: &Record) -> Vec<String> {
 
 async fn listen(peer: Peer, setup: &Setup) -> Result<(u16, impl Future<Output = Result<Seen>> + use<>)> {
     let server = if peer == Peer::Node {
-        Server::Node(node::listen_judging(setup).await?)
+        Server::Node(within(node::listen_judging(setup)).await?)
     } else {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let (tls, pair) = start(setup, Role::Server).await?;

@@ -11,27 +11,38 @@ use crate::tls::{Certificate, Cipher, EphemeralKeyInfo, NameAttribute, Pair, Tls
 
 /// Every property of the component that is compared, by the name that `peers/node-judge.mjs` gives the same one.
 pub async fn look(tls: &mut Tls, pair: Pair) -> Result<Value> {
-    let certificates = pair.peer_certificates(tls).await?;
+    let chain = pair.peer_certificate_chain(tls).await?;
+    let mut fragments = Vec::new();
+    for size in [511, 512, 16384, 16385] {
+        fragments.push(pair.set_max_send_fragment(tls, size).await?);
+    }
     Ok(json!({
         "error": pair.error(tls).await?.map(|error| code_name(error.code)),
         "authorized": pair.authorized(tls).await?,
         "authorizationError": pair.authorization_error(tls).await?.map(|error| code_name(error.code)),
-        // That it is so, the recorded bytes show.
-        "encrypted": true,
+        "encrypted": pair.encrypted(tls).await?,
         "servername": pair.servername(tls).await?,
         "alpnProtocol": pair.alpn_protocol(tls).await?.map(|name| String::from_utf8_lossy(&name).into_owned()),
         "cipher": pair.cipher(tls).await?.map(cipher),
         "protocol": pair.protocol(tls).await?.map(protocol_name),
         "ephemeralKeyInfo": pair.ephemeral_key_info(tls).await?.map(key_info),
-        "peerCertificate": certificates.first().map(certificate),
-        "peerCertificateChain": certificates.iter().map(|certificate| &certificate.fingerprint256).collect::<Vec<_>>(),
+        "certificate": pair.certificates(tls).await?.first().map(certificate),
+        "peerCertificate": pair.peer_certificates(tls).await?.first().map(certificate),
+        "peerCertificateChain": chain.iter().map(|certificate| &certificate.fingerprint256).collect::<Vec<_>>(),
+        "isSessionReused": pair.is_session_reused(tls).await?,
+        "hasTicket": pair.tls_ticket(tls).await?.is_some(),
+        "finished": pair.finished(tls).await?.map(|bytes| hex(&bytes)),
+        "peerFinished": pair.peer_finished(tls).await?.map(|bytes| hex(&bytes)),
+        "sharedSigalgs": pair.shared_sigalgs(tls).await?,
+        "setMaxSendFragment": fragments,
         "exporter": exported(tls, pair, 32, None).await?,
         "exporterWithContext": exported(tls, pair, 48, Some(b"context")).await?,
     }))
 }
 
 /// Properties that both ends must have the same, in every connection another: the one end's, and the other's.
-pub const SECRETS: [(&str, &str); 2] = [("exporter", "exporter"), ("exporterWithContext", "exporterWithContext")];
+pub const SECRETS: [(&str, &str); 3] =
+    [("exporter", "exporter"), ("exporterWithContext", "exporterWithContext"), ("finished", "peerFinished")];
 
 /// A view as lines: the path of a property, as in `cipher.name`, and its value. Secrets are as good as any others of their
 /// length.
@@ -64,29 +75,47 @@ fn key_info(info: EphemeralKeyInfo) -> Value {
     json!({ "type": info.kind, "name": info.name, "size": info.size })
 }
 
+/// A certificate in the object that Node makes of it.
 fn certificate(certificate: &Certificate) -> Value {
-    let name = |attributes: &[NameAttribute]| {
-        let mut object = Map::new();
-        for attribute in attributes {
-            // An attribute that comes twice is a list.
-            let value = json!(attribute.value);
-            match object.get_mut(&attribute.name) {
-                None => drop(object.insert(attribute.name.clone(), value)),
-                Some(Value::Array(values)) => values.push(value),
-                Some(one) => *one = json!([one.take(), value]),
-            }
-        }
-        Value::Object(object)
-    };
+    let access = certificate.info_access.as_ref().map(|all| {
+        let entries = all.iter().map(|one| (one.method.clone(), json!(one.values)));
+        entries.collect::<Map<_, _>>()
+    });
     json!({
         "subject": name(&certificate.subject),
         "issuer": name(&certificate.issuer),
+        "subjectaltname": certificate.subjectaltname,
+        "infoAccess": access,
+        "ca": certificate.ca,
+        "modulus": certificate.modulus,
+        "bits": certificate.bits,
+        "exponent": certificate.exponent,
+        "pubkey": certificate.pubkey.as_ref().map(|key| hex(key)),
+        "asn1Curve": certificate.asn1_curve,
+        "nistCurve": certificate.nist_curve,
         "valid_from": certificate.valid_from,
         "valid_to": certificate.valid_to,
-        "serialNumber": certificate.serial_number,
+        "fingerprint": certificate.fingerprint,
         "fingerprint256": certificate.fingerprint256,
+        "fingerprint512": certificate.fingerprint512,
+        "ext_key_usage": certificate.ext_key_usage,
+        "serialNumber": certificate.serial_number,
         "raw": hex(&certificate.raw),
     })
+}
+
+/// A name in the object that Node makes of it: an attribute that comes several times has a list of values.
+fn name(attributes: &[NameAttribute]) -> Value {
+    let mut object = Map::new();
+    for attribute in attributes {
+        let value = json!(attribute.value);
+        match object.get_mut(&attribute.name) {
+            None => drop(object.insert(attribute.name.clone(), value)),
+            Some(Value::Array(values)) => values.push(value),
+            Some(one) => *one = json!([one.take(), value]),
+        }
+    }
+    Value::Object(object)
 }
 
 async fn exported(tls: &mut Tls, pair: Pair, length: u32, context: Option<&[u8]>) -> Result<Option<String>> {

@@ -54,6 +54,7 @@ pub fn context_options(setup: &Setup) -> ContextOptions {
         compat: setup.compat,
         ciphers: (!names.is_empty()).then(|| names.join(":")),
         groups: (!groups.is_empty()).then(|| groups.join(":")),
+        sigalgs: (!setup.sigalgs.is_empty()).then(|| setup.sigalgs.join(":")),
         min_version: Some(version(setup.versions.0)),
         max_version: Some(version(setup.versions.1)),
         ..ContextOptions::default()

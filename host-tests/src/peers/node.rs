@@ -206,6 +206,7 @@ fn words(setup: &Setup) -> Value {
         "maxVersion": setup.versions.1.name(),
         "ciphers": (!ciphers.is_empty()).then(|| ciphers.join(":")),
         "groups": (!groups.is_empty()).then(|| groups.join(":")),
+        "sigalgs": (!setup.sigalgs.is_empty()).then(|| setup.sigalgs.join(":")),
         "servername": setup.servername,
         "alpn": setup.alpn,
         "requestCert": setup.request_cert,
