@@ -1,6 +1,8 @@
 //! What a ClientHello offers (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2), as far as the questions need it that come before
 //! rustls has chosen: rustls shows less than they ask for.
 
+use rustls::ProtocolVersion;
+
 use super::reader::Reader;
 
 /// A ClientHello. What the client did not send is empty.
@@ -48,6 +50,11 @@ impl ClientHello {
             hello.versions.push(legacy_version);
         }
         reader.is_empty().then_some(hello)
+    }
+
+    /// Whether all its versions are older than TLS 1.2 (RFC 8996).
+    pub(super) fn is_too_old(&self) -> bool {
+        self.versions.iter().all(|version| *version < u16::from(ProtocolVersion::TLSv1_2))
     }
 
     /// Whether it offers this version.
@@ -153,6 +160,21 @@ mod tests {
         ];
         for (what, extensions, expected) in rows {
             assert_eq!(ClientHello::read(&hello(&extensions)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_hello_is_too_old_where_no_version_is_tls12_or_newer() {
+        for (versions, expected) in [
+            (&[0x0300][..], true),
+            (&[0x0302, 0x0301], true),
+            (&[0x0303], false),
+            (&[0x0302, 0x0303], false),
+            (&[0x0304], false),
+            (&[0xfafa, 0x0302], false),
+        ] {
+            let hello = ClientHello { versions: versions.to_vec(), ..ClientHello::default() };
+            assert_eq!(hello.is_too_old(), expected, "{versions:x?}");
         }
     }
 

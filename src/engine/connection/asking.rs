@@ -15,7 +15,7 @@ use crate::context::Context;
 /// A ClientHello, and what the answers so far make of it.
 pub(super) struct Asking {
     pub(super) accepted: Accepted,
-    hello: ClientHello,
+    pub(super) hello: ClientHello,
     /// What is asked now.
     pub(super) question: Question,
     /// The context, once it is known.

@@ -13,6 +13,7 @@ use rustls::server::{Accepted, Acceptor};
 use rustls::{CommonState, Connection as TlsConnection, Error as TlsError, HandshakeKind};
 use zeroize::Zeroizing;
 
+use super::client_hello::ClientHello;
 use super::contexts::require_certificate;
 use super::sessions::ServerSessions;
 use super::sessions::client::{self, ClientSide, ConnectionSession};
@@ -569,6 +570,10 @@ impl Connection {
             Ok(Some(accepted)) => self.accepted(accepted),
             Err((error, mut alert)) => {
                 self.stage = Stage::Failed;
+                // rustls misses an extension of newer versions before it looks at the version.
+                if self.transcript.client_hello.as_ref().is_some_and(ClientHello::is_too_old) {
+                    return self.fail(&NO_VERSION, Some(PROTOCOL_VERSION));
+                }
                 let mut bytes = Vec::new();
                 // Writing to a Vec does not fail.
                 let _ = alert.write_all(&mut bytes);
@@ -613,9 +618,15 @@ impl Connection {
 
     /// Hands a connection whose ClientHello is there to rustls.
     fn open_server(&mut self, asking: Asking) {
-        let Asking { accepted, context: Some(context), session, alpn, staple, .. } = asking else {
+        let Asking { accepted, hello, context: Some(context), session, alpn, staple, .. } = asking else {
             return self.fail(&TlsError::General("no context was chosen".into()), Some(INTERNAL_ERROR));
         };
+        // rustls looks for a group first, and a client that has no (EC)DHE suite names none.
+        let fits_version = context.versions().iter().any(|version| hello.offers(u16::from(version.version)));
+        let fits_suite = context.provider().cipher_suites.iter().any(|suite| hello.suites.contains(&u16::from(suite.suite())));
+        if fits_version && !fits_suite {
+            return self.fail(&NO_SUITE, Some(HANDSHAKE_FAILURE));
+        }
         // rustls finds this out late in TLS 1.2, and then sends no alert.
         if !context.identities().can_sign(accepted.client_hello().signature_schemes()) {
             return self.fail(&NO_SCHEME, Some(HANDSHAKE_FAILURE));
@@ -897,10 +908,14 @@ const FRAGMENT_MAX: usize = 16 * 1024;
 const EVENTS_MAX: usize = 256;
 /// A staple travels in the Certificate message, of which rustls allows 64 KiB.
 const STAPLE_MAX: usize = 16 * 1024;
+/// What rustls says where no version, and where no suite is one of the client's.
+const NO_VERSION: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered);
+const NO_SUITE: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible::NoCipherSuitesInCommon);
 /// What rustls says where no key of ours can sign by a scheme of the client's.
 const NO_SCHEME: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible::NoSignatureSchemesInCommon);
 /// Alerts (RFC 8446 section 6, RFC 7301 section 3.2).
 const HANDSHAKE_FAILURE: u8 = 40;
+const PROTOCOL_VERSION: u8 = 70;
 const INTERNAL_ERROR: u8 = 80;
 const NO_APPLICATION_PROTOCOL: u8 = 120;
 /// rustls takes no more bytes where a message is longer than it allows: a handshake message 64 KiB, a record 16 KiB and some.

@@ -96,6 +96,29 @@ fn what_does_not_fit_ends_both_sides_with_its_code() {
 }
 
 #[test]
+fn a_client_of_other_times_is_told_what_it_lacks() {
+    let rsa_and_sha256 = [0, 13, 0, 4, 0, 2, 4, 1];
+    for (what, version, extensions, code, alert) in [
+        ("SSL 3.0", 0, &[][..], ErrorCode::ErrSslUnsupportedProtocol, "protocol_version"),
+        ("TLS 1.0", 1, &[], ErrorCode::ErrSslUnsupportedProtocol, "protocol_version"),
+        ("TLS 1.1", 2, &[], ErrorCode::ErrSslUnsupportedProtocol, "protocol_version"),
+        ("TLS 1.2 with static RSA", 3, &rsa_and_sha256, ErrorCode::ErrSslNoSharedCipher, "handshake_failure"),
+    ] {
+        // No session, TLS_RSA_WITH_AES_128_GCM_SHA256, no compression.
+        let mut body = [&[3, version][..], &[7; 32], &[0, 0, 2, 0, 0x9c, 1, 0]].concat();
+        if !extensions.is_empty() {
+            body.extend([&[0, extensions.len() as u8][..], extensions].concat());
+        }
+        let length = body.len() as u8;
+        let hello = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat();
+        let mut pair = Pair::with(|_, _| {}, |_, _| {});
+        assert_eq!(pair.server.write_encrypted(&hello), Ok(hello.len()), "{what}");
+        let error = pair.server.error().cloned().map(|error| (error.code, error.alert.map(|alert| alert.name())));
+        assert_eq!(error, Some((code, Some(alert))), "{what}");
+    }
+}
+
+#[test]
 fn a_client_without_our_signature_scheme_is_told_so() {
     for version in [Version::Tls12, Version::Tls13] {
         let mut pair = Pair::with(|context, _| context.max_version = Some(version), |_, _| {});
