@@ -16,24 +16,36 @@ use crate::setup::{EXPORTER_BYTES, EXPORTER_LABEL, Failure, Report, Role, SUITES
 
 /// A server that takes one connection.
 pub async fn listen(setup: &Setup) -> Result<Listening> {
+    listen_with(setup, &[]).await
+}
+
+/// A client.
+pub async fn connect(setup: &Setup, port: u16) -> Result<Report> {
+    connect_with(setup, port, &[]).await
+}
+
+/// As [`listen`], with more of OpenSSL's options, which win over the setup.
+pub async fn listen_with(setup: &Setup, more: &[&str]) -> Result<Listening> {
     let mut command = Command::new("openssl");
     command.args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "1"]);
     common(&mut command, setup);
     if setup.request_cert {
         command.args([if setup.reject_unauthorized { "-Verify" } else { "-verify" }, "5"]);
     }
+    command.args(more);
     let mut process = Process::start(command)?;
     let port = process.port().await?;
     let setup = setup.clone();
     Ok(Listening::spawn(port, async move { process.talk(&setup, Role::Server).await }))
 }
 
-/// A client.
-pub async fn connect(setup: &Setup, port: u16) -> Result<Report> {
+/// As [`connect`], likewise.
+pub async fn connect_with(setup: &Setup, port: u16, more: &[&str]) -> Result<Report> {
     let mut command = Command::new("openssl");
     command.args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-servername", &setup.servername]);
     command.args(["-verify_hostname", &setup.servername, "-nocommands"]);
     common(&mut command, setup);
+    command.args(more);
     Process::start(command)?.talk(setup, Role::Client).await
 }
 

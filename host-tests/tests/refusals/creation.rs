@@ -24,7 +24,7 @@ pub(crate) fn rows() -> Vec<Row> {
 
 type ContextRow = (&'static str, fn(&mut ContextOptions), &'static [ErrorCode]);
 
-const CONTEXTS: [ContextRow; 15] = [
+const CONTEXTS: [ContextRow; 19] = [
     ("nothing wrong", |_| {}, &[]),
     (
         "the key of another certificate [O1 O2]",
@@ -56,6 +56,26 @@ const CONTEXTS: [ContextRow; 15] = [
         "suites that protect nothing [O6 X4]",
         |options| options.ciphers = Some("RC4-MD5:NULL".into()),
         &[ErrorCode::ErrSslNoCipherMatch],
+    ),
+    (
+        "suites of static RSA [O6 X2]",
+        |options| options.ciphers = Some("AES128-GCM-SHA256".into()),
+        &[ErrorCode::ErrSslNoCipherMatch],
+    ),
+    (
+        "suites of CBC [O6 X3]",
+        |options| options.ciphers = Some("ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA".into()),
+        &[ErrorCode::ErrSslNoCipherMatch],
+    ),
+    (
+        "suites of external PSKs [O6 X8]",
+        |options| options.ciphers = Some("PSK-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305".into()),
+        &[ErrorCode::ErrSslNoCipherMatch],
+    ),
+    (
+        "a key of an engine [O1 X9]",
+        |options| options.keys = vec![b"engine:pkcs11:slot_0-id_1".to_vec()],
+        &[ErrorCode::ErrTlsInvalidKey],
     ),
     ("no suites [O6]", |options| options.ciphers = Some(String::new()), &[ErrorCode::ErrSslNoCipherMatch]),
     (

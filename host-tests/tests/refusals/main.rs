@@ -4,9 +4,10 @@ mod chains;
 mod creation;
 mod ends;
 mod handshakes;
+mod impossible;
 
 use host_tests::table;
 
 fn main() {
-    table::main([handshakes::rows(), chains::rows(), creation::rows(), ends::rows()].concat());
+    table::main([handshakes::rows(), chains::rows(), creation::rows(), ends::rows(), impossible::rows()].concat());
 }
