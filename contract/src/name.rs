@@ -14,15 +14,14 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Reads a name such as `a server picks the context by name [O15 K4]`; commas between are as good as spaces. Brackets at the end
-    /// in which no word looks like an id are text.
+    /// Reads a name such as `a server picks the context by name [O15 K4]`. Commas between are as good as spaces, and `[O15] [K4]` is
+    /// the same. Brackets at the end in which no word looks like an id are text.
     pub fn parse(name: &str) -> Shown {
         let bracketed = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
-        let Some((text, ids)) = bracketed.filter(|(_, ids)| words(ids).any(is_id)) else {
-            return Shown { text: name.to_string(), ids: Vec::new() };
-        };
-        let shown = Shown { text: text.trim_end().to_string(), ids: Vec::new() };
-        shown.and(ids)
+        match bracketed.filter(|(_, ids)| words(ids).any(is_id)) {
+            Some((before, ids)) => Shown::parse(before.trim_end()).and(ids),
+            None => Shown { text: name.to_string(), ids: Vec::new() },
+        }
     }
 
     /// The same, with these ids as well.
@@ -63,6 +62,7 @@ mod tests {
             ("a name [K4 O15]", "a name", &["K4", "O15"]),
             ("a name[K4  O15 ]", "a name", &["K4", "O15"]),
             ("a name [K4, O15]", "a name", &["K4", "O15"]),
+            ("a name [K4] [O15]", "a name", &["K4", "O15"]),
             ("[K4]", "", &["K4"]),
             ("twice [K4 K4]", "twice", &["K4"]),
             (

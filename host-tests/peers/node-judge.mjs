@@ -99,6 +99,7 @@ function common(setup) {
     cert: setup.certificate, key: setup.key, ca: setup.roots, minVersion: setup.minVersion, maxVersion: setup.maxVersion,
     ciphers: setup.ciphers, ecdhCurve: setup.groups ?? 'auto', rejectUnauthorized: setup.rejectUnauthorized,
     ALPNProtocols: setup.alpn.length ? setup.alpn : undefined, sigalgs: setup.sigalgs ?? undefined,
+    honorCipherOrder: setup.honorCipherOrder, ...(setup.skipServerIdentity && { checkServerIdentity: () => undefined }),
   };
 }
 

@@ -85,6 +85,10 @@ pub struct Setup {
     pub groups: Vec<Group>,
     /// The signature schemes that it takes, in order of preference, by OpenSSL's names. Empty: the end's own choice.
     pub sigalgs: Vec<&'static str>,
+    /// Server: whether its order of suites wins over the client's.
+    pub honor_cipher_order: bool,
+    /// Client: whether the caller checks the server's name, and finds it good.
+    pub skip_server_identity: bool,
     /// The end's certificate and key.
     pub identity: Option<Arc<Identity>>,
     /// Whom it trusts.
@@ -181,6 +185,8 @@ impl Default for Setup {
             suites: Vec::new(),
             groups: Vec::new(),
             sigalgs: Vec::new(),
+            honor_cipher_order: true,
+            skip_server_identity: false,
             identity: None,
             roots: Vec::new(),
             crls: Vec::new(),

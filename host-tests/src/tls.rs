@@ -90,6 +90,8 @@ pub struct PairOptions {
     pub request_cert: bool,
     /// Whether to go on with a peer that does not verify.
     pub accept_unauthorized: bool,
+    /// Whether the caller checks the server's name itself.
+    pub skip_server_identity: bool,
     /// Whether the server asks by event which context to use.
     pub sni_event: bool,
     /// Whether the server asks by event which application protocol to speak.
@@ -302,6 +304,7 @@ impl Tls {
             setters.call_set_alpn_protocols(&mut *store, made, &options.alpn).await.map_err(error)?;
         }
         setters.call_set_request_cert(&mut *store, made, options.request_cert).await.map_err(error)?;
+        setters.call_set_danger_skip_server_identity(&mut *store, made, options.skip_server_identity).await.map_err(error)?;
         setters.call_set_reject_unauthorized(&mut *store, made, !options.accept_unauthorized).await.map_err(error)?;
         setters.call_set_sni_event(&mut *store, made, options.sni_event).await.map_err(error)?;
         setters.call_set_alpn_event(&mut *store, made, options.alpn_event).await.map_err(error)?;

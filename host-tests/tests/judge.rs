@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use contract::Shown;
 use host_tests::certificates::{Identity, KINDS, Kind, Request, Validity};
 use host_tests::judge::{Case, Difference, Seat};
 use host_tests::peers::Peer;
@@ -16,7 +17,7 @@ fn main() {
     let mut rows = Vec::new();
     for (case, ids) in cases() {
         let name = case.name.clone();
-        rows.push(Row::new("judge", name, move || judge(case.clone())).shows(ids));
+        rows.push(Row::new("judge", name, move || judge(case.clone())).shows(&ids));
     }
     rows.extend(rows!["judge": every_expected_difference_is_expected_somewhere, the_judge_finds_what_differs]);
     table::main(rows);
@@ -92,7 +93,7 @@ async fn the_judge_finds_what_differs() -> Result<()> {
 }
 
 /// The configurations, and the rows of the contract that they show.
-fn cases() -> Vec<(Case, &'static str)> {
+fn cases() -> Vec<(Case, String)> {
     let mut cases = Vec::new();
     for version in [Version::Tls12, Version::Tls13] {
         let case = |name: &str, kind| {
@@ -101,29 +102,30 @@ fn cases() -> Vec<(Case, &'static str)> {
             Case { name: format!("{name}, {version}"), client, server, refuser: None }
         };
         for (what, change) in CASES {
-            let mut case = case(what, Kind::P256);
+            let Shown { text, ids } = Shown::parse(what);
+            let mut case = case(&text, Kind::P256);
             change(&mut case);
-            cases.push((case, PROPERTIES));
+            cases.push((case, ids.join(" ") + PROPERTIES));
         }
         for kind in KINDS {
-            cases.push((case(&format!("a certificate of {}", kind.name()), kind), PROPERTIES));
+            cases.push((case(&format!("a certificate of {}", kind.name()), kind), PROPERTIES.to_string()));
         }
         for suite in SUITES.into_iter().filter(|suite| suite.version == version) {
             let kind = if suite.takes(Kind::P256) { Kind::P256 } else { Kind::Rsa2048 };
             let mut case = case(&format!("only {}", suite.name), kind);
             (case.client.suites, case.server.suites) = (vec![suite], vec![suite]);
-            cases.push((case, PROPERTIES));
+            cases.push((case, PROPERTIES.to_string()));
         }
         for group in GROUPS.into_iter().filter(|group| version == Version::Tls13 || !group.is_hybrid()) {
             let mut case = case(&format!("only {}", group.name), Kind::Rsa2048);
             (case.client.groups, case.server.groups) = (vec![group], vec![group]);
-            cases.push((case, PROPERTIES));
+            cases.push((case, PROPERTIES.to_string()));
         }
         for (what, refuser, change) in FAILURES {
             let mut case = Case { refuser: *refuser, ..case(what, Kind::P256) };
             change(&mut case);
             let shows = if refuser.is_some() { "K2" } else { "" };
-            cases.push((case, shows));
+            cases.push((case, shows.to_string()));
         }
     }
     cases
@@ -190,7 +192,21 @@ const CASES: &[(&str, Change)] = &[
         case.client.identity = Some(Kind::P384.client());
     }),
     (NOT_ASKED_FOR, |case| case.client.identity = Some(Kind::P256.client())),
-    ("the server's order of suites", |case| {
+    ("a certificate for another name, which the caller takes [O22]", |case| {
+        case.server.identity = Some(known(Request { alt_names: "DNS:other.test", ..server() }));
+        case.client.skip_server_identity = true;
+    }),
+    ("an unknown authority, of which the caller takes the name", |case| {
+        case.server.identity = Some(Kind::P384.server());
+        (case.client.skip_server_identity, case.client.reject_unauthorized) = (true, false);
+    }),
+    ("the client's order of suites [O11]", |case| {
+        let suites = SUITES.iter().filter(|suite| suite.version == case.client.versions.0 && suite.takes(Kind::P256));
+        case.client.suites = suites.copied().collect();
+        case.server.suites = case.client.suites.iter().rev().copied().collect();
+        case.server.honor_cipher_order = false;
+    }),
+    ("the server's order of suites [O11]", |case| {
         let suites = SUITES.iter().filter(|suite| suite.version == case.client.versions.0 && suite.takes(Kind::P256));
         case.client.suites = suites.copied().collect();
         case.server.suites = case.client.suites.iter().rev().copied().collect();
@@ -426,4 +442,4 @@ const NO_SUITE: &str = "no suite in common";
 const NO_GROUP: &str = "no group in common";
 
 /// The rows that a connection shows which comes about.
-const PROPERTIES: &str = "K2 K3 K4 K5 K6 K7 K8 K10 K11 K12 K13 K15 K17";
+const PROPERTIES: &str = " K2 K3 K4 K5 K6 K7 K8 K10 K11 K12 K13 K15 K17";

@@ -55,6 +55,7 @@ pub fn context_options(setup: &Setup) -> ContextOptions {
         ciphers: (!names.is_empty()).then(|| names.join(":")),
         groups: (!groups.is_empty()).then(|| groups.join(":")),
         sigalgs: (!setup.sigalgs.is_empty()).then(|| setup.sigalgs.join(":")),
+        honor_cipher_order: Some(setup.honor_cipher_order),
         min_version: Some(version(setup.versions.0)),
         max_version: Some(version(setup.versions.1)),
         ..ContextOptions::default()
@@ -69,6 +70,7 @@ pub fn pair_options(setup: &Setup, role: Role) -> PairOptions {
         alpn: setup.alpn.iter().map(|name| name.as_bytes().to_vec()).collect(),
         request_cert: setup.request_cert,
         accept_unauthorized: !setup.reject_unauthorized,
+        skip_server_identity: setup.skip_server_identity,
         ..PairOptions::default()
     }
 }

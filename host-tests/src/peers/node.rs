@@ -207,6 +207,8 @@ fn words(setup: &Setup) -> Value {
         "ciphers": (!ciphers.is_empty()).then(|| ciphers.join(":")),
         "groups": (!groups.is_empty()).then(|| groups.join(":")),
         "sigalgs": (!setup.sigalgs.is_empty()).then(|| setup.sigalgs.join(":")),
+        "honorCipherOrder": setup.honor_cipher_order,
+        "skipServerIdentity": setup.skip_server_identity,
         "servername": setup.servername,
         "alpn": setup.alpn,
         "requestCert": setup.request_cert,
