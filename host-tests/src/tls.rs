@@ -100,8 +100,6 @@ pub struct PairOptions {
     pub session_events: bool,
     /// Whether the server asks by event what to staple.
     pub ocsp_event: bool,
-    /// Whether the caller checks by itself that the certificate is for the server.
-    pub skip_server_identity: bool,
     /// Whether the server has no tickets.
     pub no_tickets: bool,
     /// The session that the client offers.
@@ -304,16 +302,15 @@ impl Tls {
             setters.call_set_alpn_protocols(&mut *store, made, &options.alpn).await.map_err(error)?;
         }
         setters.call_set_request_cert(&mut *store, made, options.request_cert).await.map_err(error)?;
-        setters.call_set_danger_skip_server_identity(&mut *store, made, options.skip_server_identity).await.map_err(error)?;
+        setters
+            .call_set_danger_skip_server_identity(&mut *store, made, options.skip_server_identity)
+            .await
+            .map_err(error)?;
         setters.call_set_reject_unauthorized(&mut *store, made, !options.accept_unauthorized).await.map_err(error)?;
         setters.call_set_sni_event(&mut *store, made, options.sni_event).await.map_err(error)?;
         setters.call_set_alpn_event(&mut *store, made, options.alpn_event).await.map_err(error)?;
         setters.call_set_session_events(&mut *store, made, options.session_events).await.map_err(error)?;
         setters.call_set_ocsp_event(&mut *store, made, options.ocsp_event).await.map_err(error)?;
-        setters
-            .call_set_danger_skip_server_identity(&mut *store, made, options.skip_server_identity)
-            .await
-            .map_err(error)?;
         setters.call_set_tickets(&mut *store, made, !options.no_tickets).await.map_err(error)?;
         setters.call_set_session_event(&mut *store, made, options.session_event).await.map_err(error)?;
         setters.call_set_request_ocsp(&mut *store, made, options.request_ocsp).await.map_err(error)?;

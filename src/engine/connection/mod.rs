@@ -623,7 +623,8 @@ impl Connection {
         };
         // rustls looks for a group first, and a client that has no (EC)DHE suite names none.
         let fits_version = context.versions().iter().any(|version| hello.offers(u16::from(version.version)));
-        let fits_suite = context.provider().cipher_suites.iter().any(|suite| hello.suites.contains(&u16::from(suite.suite())));
+        let fits_suite =
+            context.provider().cipher_suites.iter().any(|suite| hello.suites.contains(&u16::from(suite.suite())));
         if fits_version && !fits_suite {
             return self.fail(&NO_SUITE, Some(HANDSHAKE_FAILURE));
         }
