@@ -74,11 +74,14 @@ const MAX_ID_CONTEXT: usize = 32;
 mod tests {
     use super::*;
 
+    /// What it is about, timeout, length of the context, length of the keys, and the timeout or what is wrong.
+    type SettingsRow = (&'static str, Option<u32>, usize, Option<usize>, Result<u32, &'static [ErrorCode]>);
+
     #[test]
     fn settings_are_within_their_bounds_or_told() {
         use ErrorCode::*;
         #[rustfmt::skip]
-        let rows: [(&str, Option<u32>, usize, Option<usize>, Result<u32, &[ErrorCode]>); 10] = [
+        let rows: [SettingsRow; 10] = [
             ("the defaults", None, 0, None, Ok(300)),
             ("the shortest life", Some(1), 0, None, Ok(1)),
             ("the longest life", Some(604_800), 0, None, Ok(604_800)),

@@ -127,6 +127,9 @@ mod tests {
         [&[3, 3][..], &[7; 32], &[2, 0xaa, 0xbb], &vector(&[0x13, 0x03]), &[1, 0], &vector(&extensions)].concat()
     }
 
+    /// What it is about, types and contents of the extensions, and what is read.
+    type ExtensionRow = (&'static str, Vec<(u16, Vec<u8>)>, Option<ClientHello>);
+
     #[test]
     fn each_extension_is_read() {
         let base = ClientHello {
@@ -141,7 +144,7 @@ mod tests {
             Some(hello)
         };
         #[rustfmt::skip]
-        let rows: Vec<(&str, Vec<(u16, Vec<u8>)>, Option<ClientHello>)> = vec![
+        let rows: Vec<ExtensionRow> = vec![
             ("none", vec![], with(|_| ())),
             ("one that is not known", vec![(0xfafa, vec![1, 2, 3])], with(|_| ())),
             ("a server name", vec![(0, vector(&[&[0][..], &vector(b"a.b")].concat()))], with(|hello| hello.server_name = Some("a.b".into()))),

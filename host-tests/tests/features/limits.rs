@@ -94,7 +94,7 @@ async fn slow_pair() -> Result<()> {
 }
 
 async fn done_in_time() -> Result<()> {
-    let (_openssl, port) = Peer::openssl_server(&*Kind::P256.server(), &[]).await?;
+    let (_openssl, port) = Peer::openssl_server(&Kind::P256.server(), &[]).await?;
     let mut guest = Guest::client(Version::Tls13).await?;
     guest.options.handshake_timeout = Some(10_000);
     let mut talk = guest.connect(port).await?;

@@ -6,6 +6,7 @@ mod properties;
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -138,7 +139,7 @@ enum Side {
         side: Arc<ClientSide>,
         session: Arc<ConnectionSession>,
         /// The last session that was made (row K8).
-        last: Option<LastSession>,
+        last: Option<Box<LastSession>>,
         /// Whether [`Event::OcspResponse`] is still to come.
         staple_due: bool,
     },
@@ -192,7 +193,8 @@ impl Connection {
         });
         let mut tls = TlsConnection::Client(opened?);
         tls.set_buffer_limit(Some(options.buffer_limit));
-        let servername = options.servername.clone();
+        // An IP address is not sent (RFC 6066 section 3).
+        let servername = options.servername.clone().filter(|name| name.parse::<IpAddr>().is_err());
         let staple_due = options.request_ocsp;
         let side = Side::Client { side, session, last: None, staple_due };
         let mut connection = Self::at(Stage::Tls(Box::new(tls)), Contexts::new(context), options, side);
@@ -766,11 +768,11 @@ impl Connection {
     }
 
     fn tell_staple(&mut self) {
-        if let Side::Client { side, staple_due: due @ true, .. } = &mut self.side {
-            if let Some(staple) = lock(&side.staple).take() {
-                *due = false;
-                self.events.push_back(Event::OcspResponse(Some(staple).filter(|staple| !staple.is_empty())));
-            }
+        if let Side::Client { side, staple_due: due @ true, .. } = &mut self.side
+            && let Some(staple) = lock(&side.staple).take()
+        {
+            *due = false;
+            self.events.push_back(Event::OcspResponse(Some(staple).filter(|staple| !staple.is_empty())));
         }
     }
 
@@ -783,9 +785,9 @@ impl Connection {
                     *last = if self.options.session_event {
                         let name = client::keep(session);
                         names.extend(name.clone());
-                        name.map(LastSession::Kept)
+                        name.map(LastSession::Kept).map(Box::new)
                     } else {
-                        Some(LastSession::Made(session))
+                        Some(Box::new(LastSession::Made(session)))
                     };
                 }
                 for name in names {

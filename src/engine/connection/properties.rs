@@ -58,7 +58,7 @@ impl Connection {
         self.verdict.chain()
     }
 
-    /// The name that the client asked for by SNI (row K4).
+    /// The name that the client asked for by SNI (row K4): none where it wants an IP address.
     pub fn servername(&self) -> Option<&str> {
         self.servername.as_deref()
     }
@@ -141,12 +141,11 @@ impl Connection {
         let Side::Client { last, .. } = &mut self.side else {
             return None;
         };
-        if let Some(LastSession::Made(_)) = last
-            && let Some(LastSession::Made(session)) = last.take()
-        {
-            *last = client::keep(session).map(LastSession::Kept);
-        }
-        match last {
+        *last = match last.take().map(|last| *last) {
+            Some(LastSession::Made(session)) => client::keep(session).map(LastSession::Kept).map(Box::new),
+            kept => kept.map(Box::new),
+        };
+        match last.as_deref() {
             Some(LastSession::Kept(name)) => Some(name),
             _ => None,
         }

@@ -213,7 +213,7 @@ fn a_new_session_waits_for_its_answer() {
 #[test]
 fn what_names_no_session_is_refused() {
     let options = ConnectionOptions { session: Some(b"session".to_vec()), ..fixtures::client() };
-    let errors = Connection::new(fixtures::client_context(), options).map(|_| ()).unwrap_err();
+    let errors = Connection::new(fixtures::client_context(), options).map(|_| ()).expect_err("it is no name");
     assert_eq!(errors.iter().map(|error| error.code).collect::<Vec<_>>(), [ErrorCode::ErrInvalidArgValue]);
     // A name of the right length that is not known is a session that was forgotten: the handshake is a full one.
     let mut world = World::new(Version::Tls13);
