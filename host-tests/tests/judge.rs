@@ -315,14 +315,6 @@ const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        property: "servername",
-        because: "which is a fault: RFC 6066 has no addresses in SNI, none was sent, and yet the component's client names it",
-        is_there: |case, seat| {
-            seat.role == Role::Client && seat.who == Peer::Component && case.client.servername == "127.0.0.1"
-        },
-        is: |node, seen| node.is_null() && seen == "127.0.0.1",
-    },
-    Difference {
         property: "ephemeralKeyInfo",
         because: "since rustls takes the client's order of groups where it must ask again, and OpenSSL its own",
         is_there: |case, seat| {

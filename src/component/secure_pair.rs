@@ -63,7 +63,7 @@ impl SecurePair {
 /// A connection, after it was told the time, which it needs until the handshake is done.
 pub(super) fn now(connection: &RefCell<Connection>) -> RefMut<'_, Connection> {
     let mut connection = connection.borrow_mut();
-    if !connection.is_secure() {
+    if connection.is_handshaking() {
         connection.tick(Duration::from_nanos(monotonic_clock::now()));
     }
     connection

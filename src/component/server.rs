@@ -43,8 +43,7 @@ impl GuestServer for Server {
     }
 
     fn set_secure_context(&self, secure_context: SecureContextBorrow<'_>) -> Result<(), Error> {
-        let mut server = self.0.borrow_mut();
-        Ok(server.contexts_mut().set_default(context(&secure_context))?)
+        Ok(self.0.borrow_mut().set_secure_context(context(&secure_context))?)
     }
 
     fn accept(&self, input: InputStream, output: OutputStream) -> Result<socket::TlsSocket, Error> {

@@ -94,7 +94,7 @@ impl GuestTlsSocket for TlsSocket {
     fn flush(&self) -> Result<bool, Error> {
         self.drive();
         let connection = self.connection.borrow();
-        let sent = !connection.wants_write() && self.transport.borrow_mut().is_flushed();
+        let sent = !connection.has_unsent() && self.transport.borrow_mut().is_flushed();
         match connection.error() {
             Some(error) => Err(error.clone().into()),
             None => Ok(sent),
@@ -107,7 +107,7 @@ impl GuestTlsSocket for TlsSocket {
     }
 
     fn subscribe(&self) -> Vec<Pollable> {
-        let connection = self.connection.borrow();
+        let connection = now(&self.connection);
         let transport = self.transport.borrow();
         let mut waits = Vec::new();
         if connection.wants_write() || transport.flushing {

@@ -17,6 +17,7 @@ impl Bindings {
         let mut trust = Sha256::new();
         add_all(&mut trust, &options.cas);
         add_all(&mut trust, &options.crls);
+        add(&mut trust, options.sigalgs.as_deref().unwrap_or_default().as_bytes());
         trust.update([u8::from(options.allow_partial_trust_chain), u8::from(options.compat)]);
         add_all(&mut trust, options.pfxs.iter().map(|pfx| &pfx.file[..]));
         // Who we say that we are does not belong to a server's sessions: the members of a fleet may have certificates of their own.

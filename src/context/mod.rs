@@ -211,6 +211,11 @@ impl Context {
         &self.versions
     }
 
+    /// What was given to seal tickets (row O19).
+    pub(crate) fn ticket_keys(&self) -> Option<&[u8; 48]> {
+        self.sessions.ticket_keys.as_deref()
+    }
+
     /// The sessions of servers with this context.
     pub(crate) fn sessions(&self) -> &Arc<ServerSessions> {
         &self.server_sessions

@@ -53,6 +53,16 @@ impl Server {
         &mut self.contexts
     }
 
+    /// Replaces the context for all names that were not added. Where it has ticket keys of its own, they seal from now on, as after
+    /// [`set_ticket_keys`](Self::set_ticket_keys) (row S7). Error: `ErrTlsInvalidCertificate`.
+    pub fn set_secure_context(&mut self, context: Arc<Context>) -> Result<(), Error> {
+        self.contexts.set_default(context.clone())?;
+        if let Some(keys) = context.ticket_keys() {
+            self.sessions.set_ticket_keys(keys, context.now());
+        }
+        Ok(())
+    }
+
     /// A connection at its beginning. Error: `ErrServerMaxConnections`.
     pub fn accept(&self) -> Result<Connection, Error> {
         let open = self.connections();

@@ -69,6 +69,12 @@ pub struct Connection {
     send_fragment: usize,
     /// When the handshake began, by the clock of [`tick`](Self::tick).
     began: Option<Duration>,
+    /// Whether the application wrote before the handshake was done.
+    wrote_early: bool,
+    /// Whether the reader was told the peer's end.
+    end_was_read: bool,
+    /// Server: the client's signature schemes.
+    client_schemes: Vec<u16>,
     bytes_read: u64,
     bytes_written: u64,
     /// Counts the connection among its server's for as long as it is there (row O24).
@@ -186,7 +192,7 @@ impl Connection {
         let key_log = options.key_log.then(Arc::default);
         let side = Arc::new(opening::client_side(&context, &options, &verdict));
         let terms = opening::terms(&context, &options);
-        let offered = options.session.as_ref().and_then(|name| client::find(name, &terms));
+        let offered = options.session.as_ref().and_then(|name| client::find(name, &terms, context.now()));
         let session = Arc::new(ConnectionSession::new(terms, offered));
         let (opened, seen) = observer::during(|| {
             client::with(Some(&side), || opening::client(&context, &options, &session, key_log.as_ref()))
@@ -238,6 +244,9 @@ impl Connection {
             held: 0,
             send_fragment: FRAGMENT_MAX,
             began: None,
+            wrote_early: false,
+            end_was_read: false,
+            client_schemes: Vec::new(),
             bytes_read: 0,
             bytes_written: 0,
             _place: None,
@@ -326,12 +335,14 @@ impl Connection {
         }
         let fragment = self.send_fragment;
         let written = self.drive(|tls| write_fragments(tls, bytes, fragment));
-        written.unwrap_or_else(|| {
+        let written = written.unwrap_or_else(|| {
             let room = self.options.buffer_limit - self.early_cleartext.len();
             let taken = bytes.len().min(room);
             self.early_cleartext.extend_from_slice(&bytes[..taken]);
             Ok(taken)
-        })
+        });
+        self.wrote_early |= !self.secure && matches!(written, Ok(1..));
+        written
     }
 
     /// Ends our side by `close_notify`, after all that was written (row K19).
@@ -363,7 +374,10 @@ impl Connection {
         self.readable -= data.len().min(self.readable);
         match (data.is_empty(), end) {
             (false, _) => Ok(Cleartext::Data(data)),
-            (true, true) => Ok(Cleartext::End),
+            (true, true) => {
+                self.end_was_read = true;
+                Ok(Cleartext::End)
+            }
             (true, false) => self.check().map(|()| Cleartext::Pending),
         }
     }
@@ -458,14 +472,13 @@ impl Connection {
             error.alert = Some(Alert { direction: Direction::Sent, description: INTERNAL_ERROR });
             self.early_alert.extend(fatal_alert(INTERNAL_ERROR));
         }
-        self.held = 0;
         self.error = Some(error);
     }
 
     /// Says what time it is, by any clock that only goes forward. A handshake that takes longer than
     /// [`ConnectionOptions::handshake_timeout`] ends the connection (row O20).
     pub fn tick(&mut self, now: Duration) {
-        if self.secure || self.error.is_some() {
+        if !self.is_handshaking() || self.error.is_some() {
             return;
         }
         let began = *self.began.get_or_insert(now);
@@ -480,7 +493,7 @@ impl Connection {
 
     /// When the handshake has to be done, by the clock of [`tick`](Self::tick). `None` when it is done, or before the first tick.
     pub fn handshake_deadline(&self) -> Option<Duration> {
-        let waiting = !self.secure && self.error.is_none();
+        let waiting = self.is_handshaking() && self.error.is_none();
         self.began.filter(|_| waiting)?.checked_add(self.options.handshake_timeout)
     }
 
@@ -589,7 +602,8 @@ impl Connection {
         self.tell_trace();
         self.servername = accepted.client_hello().server_name().map(str::to_owned);
         // rustls read it, so that ours could not only by a fault of ours: then nothing is asked that needs it.
-        let hello = self.transcript.client_hello.clone().unwrap_or_default();
+        let hello = self.transcript.client_hello.take().unwrap_or_default();
+        self.client_schemes.clone_from(&hello.schemes);
         self.stage = Stage::Asking(Box::new(Asking::new(accepted, hello)));
         self.ask();
     }
@@ -648,7 +662,10 @@ impl Connection {
             time: context.time().clone(),
             verdict: self.verdict.clone(),
             restored: Mutex::default(),
+            authenticated: Mutex::default(),
         });
+        // Open connections keep the context that was chosen for them (row S7).
+        self.contexts = Contexts::new(context.clone());
         let side = Arc::new(ServerSide::new(&context, staple));
         let config =
             opening::server_config(&context, &self.options, &connection_sessions, &side, alpn, self.key_log.as_ref());
@@ -665,7 +682,7 @@ impl Connection {
                 tls.set_buffer_limit(Some(self.options.buffer_limit));
                 // The early cleartext is no longer than the limit, so the writer takes all of it.
                 let early = std::mem::take(&mut self.early_cleartext);
-                let taken = tls.writer().write(&early);
+                let taken = write_fragments(&mut tls, &early, self.send_fragment);
                 self.stage = Stage::Tls(tls);
                 match taken {
                     Ok(taken) if taken == early.len() => self.process(),
@@ -734,7 +751,7 @@ impl Connection {
                     self.verdict = verdict.clone();
                 }
             }
-            Side::Server { open: Some((_, sessions)), .. } => match sessions.take_restored() {
+            Side::Server { open: Some((_, sessions)), .. } => match sessions.take_restored(self.reused) {
                 Some(Client::Authorized) if self.reused => self.verdict.set(Ok(()), self.peer_certificates().to_vec()),
                 Some(Client::Unauthorized(error)) if self.reused => {
                     self.verdict.set(Err(error), self.peer_certificates().to_vec());
@@ -781,7 +798,8 @@ impl Connection {
             // Before the handshake is done it is not known whether the server is who it says.
             Side::Client { session, last, .. } if self.secure => {
                 let mut names = Vec::new();
-                for session in session.take_made(&self.verdict) {
+                let now = self.contexts.choose(None).now();
+                for session in session.take_made(&self.verdict, self.reused, now) {
                     *last = if self.options.session_event {
                         let name = client::keep(session);
                         names.extend(name.clone());

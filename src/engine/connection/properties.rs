@@ -18,7 +18,17 @@ impl Connection {
     /// Whether nothing more will be sent or received.
     pub fn is_closed(&self) -> bool {
         let ended = self.error.is_some() || (self.closing == Closing::Sent && self.peer_has_closed);
-        ended && !self.wants_write()
+        ended && !self.has_unsent()
+    }
+
+    /// Whether something of ours is not yet with the transport, also where it has to wait for the handshake or for an answer.
+    pub fn has_unsent(&self) -> bool {
+        if self.error.is_some() {
+            // Only an alert still goes out.
+            return self.wants_write();
+        }
+        let waits_for_handshake = !self.secure && (self.wrote_early || self.closing == Closing::Asked);
+        waits_for_handshake || self.wants_write() || self.state().is_some_and(CommonState::wants_write)
     }
 
     /// Whether there are bytes for the transport.
@@ -39,7 +49,7 @@ impl Connection {
 
     /// Whether the next [`read_cleartext`](Self::read_cleartext) has something to tell: data, the end or an error.
     pub fn is_readable(&self) -> bool {
-        self.readable > 0 || self.error.is_some() || self.peer_has_closed
+        self.readable > 0 || self.error.is_some() || (self.peer_has_closed && !self.end_was_read)
     }
 
     /// Whether chain and name of the peer were verified (row K2).
@@ -126,9 +136,9 @@ impl Connection {
         self.bytes_written
     }
 
-    /// Whether the handshake is done.
-    pub fn is_secure(&self) -> bool {
-        self.secure
+    /// Whether the handshake is still to be done, or its last messages are held for an answer.
+    pub fn is_handshaking(&self) -> bool {
+        !self.secure || self.held > 0
     }
 
     /// Whether the handshake resumed a session (row K8).
@@ -181,10 +191,9 @@ impl Connection {
     pub fn shared_sigalgs(&self) -> Vec<String> {
         let ours = self.contexts.choose(self.servername.as_deref()).provider().signature_verification_algorithms;
         let ours: Vec<u16> = ours.supported_schemes().into_iter().map(u16::from).collect();
-        let theirs = match (&self.side, &self.transcript.client_hello) {
-            (Side::Client { .. }, _) => &self.transcript.requested_schemes,
-            (Side::Server { .. }, Some(hello)) => &hello.schemes,
-            (Side::Server { .. }, None) => return Vec::new(),
+        let theirs = match &self.side {
+            Side::Client { .. } => &self.transcript.requested_schemes,
+            Side::Server { .. } => &self.client_schemes,
         };
         let (server, client) = if self.options.is_server { (&ours, theirs) } else { (theirs, &ours) };
         server.iter().filter(|scheme| client.contains(scheme)).map(|scheme| details::scheme_name(*scheme)).collect()

@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -18,6 +19,7 @@ use rustls::{DigitallySignedStruct, Error as TlsError, NamedGroup, SignatureSche
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::lock;
+use super::server::AUTHENTICATION_MAX;
 use crate::context::Identities;
 use crate::provider::random;
 use crate::verify::{PeerVerifier, Verdict};
@@ -38,6 +40,8 @@ pub(in super::super) struct Session {
     value: Value,
     /// What was found out about the server when the session was made.
     verdict: Arc<Verdict>,
+    /// When the full handshake was from which it follows, in seconds since 1970.
+    authenticated: u64,
 }
 
 #[derive(Debug)]
@@ -58,14 +62,20 @@ pub(in super::super) fn keep(session: Session) -> Option<Vec<u8>> {
     Some(name.to_vec())
 }
 
-/// The session of this name, where there is one on the same terms. One of TLS 1.3 is given out once.
-pub(in super::super) fn find(name: &[u8], terms: &Terms) -> Option<Session> {
+/// The session of this name, where there is one on the same terms that does not follow from too old a handshake. One of TLS 1.3 is
+/// given out once.
+pub(in super::super) fn find(name: &[u8], terms: &Terms, now: u64) -> Option<Session> {
     let mut kept = lock(&KEPT);
-    let index = kept.iter().position(|(known, session)| known == name && session.terms == *terms)?;
+    let good =
+        |session: &Session| session.terms == *terms && now.saturating_sub(session.authenticated) < AUTHENTICATION_MAX;
+    let index = kept.iter().position(|(known, session)| known == name && good(session))?;
     let again = match &kept[index].1 {
-        Session { value: Value::Tls12(value), terms, verdict } => {
-            Some(Session { terms: terms.clone(), value: Value::Tls12(value.clone()), verdict: verdict.clone() })
-        }
+        Session { value: Value::Tls12(value), terms, verdict, authenticated } => Some(Session {
+            terms: terms.clone(),
+            value: Value::Tls12(value.clone()),
+            verdict: verdict.clone(),
+            authenticated: *authenticated,
+        }),
         Session { value: Value::Tls13(_), .. } => None,
     };
     again.or_else(|| kept.remove(index).map(|(_, session)| session))
@@ -83,6 +93,9 @@ pub(in super::super) struct ConnectionSession {
     /// To be resumed, and the verdict that goes with it.
     offered: Mutex<Option<Value>>,
     offered_verdict: Option<Arc<Verdict>>,
+    offered_authenticated: Option<u64>,
+    /// How many were made, of which only the first are kept: a server may send any number.
+    count: AtomicUsize,
     /// Made in this connection, and not yet kept.
     made: Mutex<Vec<Value>>,
 }
@@ -90,8 +103,16 @@ pub(in super::super) struct ConnectionSession {
 impl ConnectionSession {
     /// Offers a session, or none.
     pub(in super::super) fn new(terms: Terms, offered: Option<Session>) -> Self {
+        let offered_authenticated = offered.as_ref().map(|session| session.authenticated);
         let (offered, offered_verdict) = offered.map(|session| (session.value, session.verdict)).unzip();
-        Self { terms, offered: Mutex::new(offered), offered_verdict, made: Mutex::default() }
+        Self {
+            terms,
+            offered: Mutex::new(offered),
+            offered_verdict,
+            offered_authenticated,
+            count: AtomicUsize::new(0),
+            made: Mutex::default(),
+        }
     }
 
     /// The verdict of the session that was offered.
@@ -99,10 +120,17 @@ impl ConnectionSession {
         self.offered_verdict.as_ref()
     }
 
-    /// The sessions that were made since the last call.
-    pub(in super::super) fn take_made(&self, verdict: &Arc<Verdict>) -> Vec<Session> {
-        let session = |value| Session { terms: self.terms.clone(), value, verdict: verdict.clone() };
+    /// The sessions that were made since the last call, in a handshake of `now` or one that resumed.
+    pub(in super::super) fn take_made(&self, verdict: &Arc<Verdict>, reused: bool, now: u64) -> Vec<Session> {
+        let authenticated = self.offered_authenticated.filter(|_| reused).unwrap_or(now);
+        let session = |value| Session { terms: self.terms.clone(), value, verdict: verdict.clone(), authenticated };
         lock(&self.made).drain(..).map(session).collect()
+    }
+
+    fn keep_made(&self, value: Value) {
+        if self.count.fetch_add(1, Ordering::Relaxed) < MADE_MAX {
+            lock(&self.made).push(value);
+        }
     }
 }
 
@@ -114,7 +142,7 @@ impl ClientSessionStore for ConnectionSession {
     }
 
     fn set_tls12_session(&self, _server_name: ServerName<'static>, value: Tls12ClientSessionValue) {
-        lock(&self.made).push(Value::Tls12(value));
+        self.keep_made(Value::Tls12(value));
     }
 
     fn tls12_session(&self, _server_name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
@@ -132,7 +160,7 @@ impl ClientSessionStore for ConnectionSession {
     }
 
     fn insert_tls13_ticket(&self, _server_name: ServerName<'static>, value: Tls13ClientSessionValue) {
-        lock(&self.made).push(Value::Tls13(value));
+        self.keep_made(Value::Tls13(value));
     }
 
     fn take_tls13_ticket(&self, _server_name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
@@ -245,3 +273,5 @@ static KEPT: Mutex<VecDeque<([u8; NAME_LEN], Session)>> = Mutex::new(VecDeque::n
 /// Sessions of all clients in the guest; the oldest goes first. One has a few KiB: the server's certificates are in it.
 const KEPT_MAX: usize = 512;
 const NAME_LEN: usize = 32;
+/// Sessions of one connection. OpenSSL sends two.
+const MADE_MAX: usize = 8;

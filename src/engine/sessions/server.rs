@@ -33,6 +33,8 @@ pub(in super::super) struct ConnectionSessions {
     pub(in super::super) verdict: Arc<Verdict>,
     /// What the session that was taken out said about the client.
     pub(in super::super) restored: Mutex<Option<Client>>,
+    /// When the full handshake was from which that session follows, in seconds since 1970.
+    pub(in super::super) authenticated: Mutex<Option<u64>>,
 }
 
 /// Sessions that are kept outside.
@@ -54,8 +56,11 @@ pub struct NewSession {
 }
 
 impl ConnectionSessions {
-    /// What was restored, where the session was resumed.
-    pub(in super::super) fn take_restored(&self) -> Option<Client> {
+    /// What was restored. Where the handshake is a full one, what was taken out counts for nothing.
+    pub(in super::super) fn take_restored(&self, reused: bool) -> Option<Client> {
+        if !reused {
+            *lock(&self.authenticated) = None;
+        }
         lock(&self.restored).take()
     }
 
@@ -77,19 +82,30 @@ impl ConnectionSessions {
             // rustls goes on only where that is allowed.
             (true, None) => lock(&self.restored).clone().unwrap_or_else(|| Client::Unauthorized(Verdict::missing())),
         };
-        let stored =
-            Stored { binding: self.binding, created: self.now()?, client, value: Zeroizing::new(value.to_vec()) };
+        let now = self.now()?;
+        let stored = Stored {
+            binding: self.binding,
+            created: now,
+            authenticated: lock(&self.authenticated).unwrap_or(now),
+            client,
+            value: Zeroizing::new(value.to_vec()),
+        };
         Some(stored.write())
     }
 
     fn unwrap(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let stored = Stored::read(bytes)?;
-        let age = self.now()?.checked_sub(stored.created)?;
+        let now = self.now()?;
+        let of_the_future = stored.created > now.saturating_add(CLOCK_SKEW);
+        let age = now.saturating_sub(stored.created);
+        let too_old = age >= u64::from(self.lifetime)
+            || now.saturating_sub(stored.authenticated) >= AUTHENTICATION_MAX.max(self.lifetime.into());
         let asked = stored.client != Client::NotAsked;
         let refused = self.rejects && matches!(stored.client, Client::Unauthorized(_));
-        if stored.binding != self.binding || age >= u64::from(self.lifetime) || asked != self.asks || refused {
+        if stored.binding != self.binding || of_the_future || too_old || asked != self.asks || refused {
             return None;
         }
+        *lock(&self.authenticated) = Some(stored.authenticated);
         *lock(&self.restored) = Some(stored.client);
         Some(stored.value.to_vec())
     }
@@ -182,3 +198,9 @@ fn id_of(key: &[u8]) -> &[u8] {
         id => id,
     }
 }
+
+/// How long sessions may follow from each other without a full handshake, in seconds, in which certificates are looked at again
+/// (RFC 8446 section 4.6.1). A longer life of a session goes before it.
+pub(super) const AUTHENTICATION_MAX: u64 = 24 * 60 * 60;
+/// How far the clocks of a fleet may lie apart, in seconds.
+const CLOCK_SKEW: u64 = 60;

@@ -13,6 +13,8 @@ pub(super) struct Stored {
     pub(super) binding: [u8; BINDING_LEN],
     /// When it was made, in seconds since 1970.
     pub(super) created: u64,
+    /// When the full handshake was from which it follows.
+    pub(super) authenticated: u64,
     /// What was found out about the client.
     pub(super) client: Client,
     /// What rustls made.
@@ -37,6 +39,7 @@ impl Stored {
         bytes.push(FORMAT);
         bytes.extend_from_slice(&self.binding);
         bytes.extend_from_slice(&self.created.to_be_bytes());
+        bytes.extend_from_slice(&self.authenticated.to_be_bytes());
         match &self.client {
             Client::NotAsked => bytes.push(0),
             Client::Authorized => bytes.push(1),
@@ -61,6 +64,7 @@ impl Stored {
         }
         let binding = reader.array()?;
         let created = reader.u64()?;
+        let authenticated = reader.u64()?;
         let client = match reader.u8()? {
             0 => Client::NotAsked,
             1 => Client::Authorized,
@@ -72,7 +76,7 @@ impl Stored {
             }
             _ => return None,
         };
-        Some(Self { binding, created, client, value: Zeroizing::new(reader.rest().to_vec()) })
+        Some(Self { binding, created, authenticated, client, value: Zeroizing::new(reader.rest().to_vec()) })
     }
 }
 
@@ -80,7 +84,7 @@ impl Stored {
 pub(in super::super) const BINDING_LEN: usize = 32;
 /// The first byte; another format gets another.
 const FORMAT: u8 = 1;
-const HEAD: usize = 1 + BINDING_LEN + 8 + 1;
+const HEAD: usize = 1 + BINDING_LEN + 8 + 8 + 1;
 /// A message that is longer is cut: tickets travel in every ClientHello.
 const TEXT_MAX: usize = 512;
 
@@ -91,7 +95,7 @@ mod tests {
     use super::*;
 
     fn stored(client: Client) -> Stored {
-        Stored { binding: [3; 32], created: 77, client, value: Zeroizing::new(b"rustls".to_vec()) }
+        Stored { binding: [3; 32], created: 77, authenticated: 55, client, value: Zeroizing::new(b"rustls".to_vec()) }
     }
 
     #[test]

@@ -33,7 +33,8 @@ impl Tickets {
         Self { given: current.is_some(), current, before: None }
     }
 
-    /// The current keys, which are made where there are none, and made anew when they served for the lifetime of a session.
+    /// The current keys, which are made where there are none, and made anew when they served for the lifetime of a session and
+    /// for six hours.
     pub(super) fn keys(&mut self, now: u64, lifetime: u32) -> Result<Zeroizing<[u8; TICKET_KEYS_LEN]>, Error> {
         self.current(now, lifetime).map(|keys| keys.bytes.clone()).map_err(|GetRandomFailed| {
             Error::new(
@@ -82,7 +83,8 @@ impl Tickets {
     }
 
     fn current(&mut self, now: u64, lifetime: u32) -> Result<&Keys, GetRandomFailed> {
-        let old = |keys: &Keys| !self.given && now.saturating_sub(keys.since) >= u64::from(lifetime);
+        let serve = u64::from(lifetime).max(SERVE_MIN);
+        let old = |keys: &Keys| !self.given && now.saturating_sub(keys.since) >= serve;
         if self.current.as_ref().is_none_or(old) {
             let mut bytes = Zeroizing::new([0; TICKET_KEYS_LEN]);
             random::fill(bytes.as_mut_slice())?;
@@ -120,6 +122,8 @@ impl std::fmt::Debug for Keys {
 /// A name of 16 bytes and a secret of 32 (row O19).
 pub const TICKET_KEYS_LEN: usize = 48;
 const NAME_LEN: usize = 16;
+/// How long keys that were not given serve at least, in seconds: contexts of shorter sessions share them.
+const SERVE_MIN: u64 = 6 * 60 * 60;
 const SALT_LEN: usize = 32;
 /// Sets the keys of this format apart from others that might be made of the same secret.
 const LABEL: &[u8] = b"guest-tls ticket 1";
@@ -158,10 +162,11 @@ mod tests {
     fn keys_that_were_not_given_are_renewed() {
         let mut tickets = Tickets::new(None);
         let first = tickets.seal(b"a", 1000, LIFETIME).expect("there is randomness");
-        let keys = tickets.keys(1299, LIFETIME).expect("there is randomness");
-        assert_ne!(tickets.keys(1300, LIFETIME).expect("there is randomness"), keys);
-        assert!(tickets.open(&first, 1300, LIFETIME).is_some(), "the keys before still open");
-        assert!(tickets.open(&first, 1601, LIFETIME).is_none(), "but not for ever");
+        let due = 1000 + SERVE_MIN;
+        let keys = tickets.keys(due - 1, LIFETIME).expect("there is randomness");
+        assert_ne!(tickets.keys(due, LIFETIME).expect("there is randomness"), keys);
+        assert!(tickets.open(&first, due, LIFETIME).is_some(), "the keys before still open");
+        assert!(tickets.open(&first, due + 301, LIFETIME).is_none(), "but not for ever");
     }
 
     #[test]

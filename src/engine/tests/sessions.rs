@@ -142,7 +142,8 @@ fn a_session_is_resumed_on_the_same_terms_only() {
         ("by an id after its life", no_tickets, |world| later(world, 300), false),
         ("from outside after its life", outside, |world| later(world, 300), false),
         ("after a shorter life", |world| world.server_context.session_timeout = Some(10), |world| later(world, 10), false),
-        ("before it was made, by the clock", nothing, |world| { world.clock.0.fetch_sub(1, Ordering::Relaxed); }, false),
+        ("by a clock that is a minute behind", nothing, |world| { world.clock.0.fetch_sub(60, Ordering::Relaxed); }, true),
+        ("long before it was made, by the clock", nothing, |world| { world.clock.0.fetch_sub(61, Ordering::Relaxed); }, false),
         ("by another server", nothing, new_server, false),
         ("by another server of the fleet", fleet, new_server, true),
         ("by another server of the fleet that serves another certificate", fleet, |world| { new_server(world); world.server_context.keys = vec![fixtures::OTHER.1.to_vec().into()]; world.server_context.certs = vec![fixtures::OTHER.0.to_vec()]; }, true),
@@ -174,6 +175,26 @@ fn a_session_is_resumed_on_the_same_terms_only() {
                 assert!(world.connect(next).0, "{version}: {what}: and again");
             }
         }
+    }
+}
+
+#[test]
+fn sessions_that_follow_from_each_other_end_after_a_day() {
+    for version in [Version::Tls12, Version::Tls13] {
+        let mut world = World::new(version);
+        world.server_context.session_timeout = Some(3600);
+        let (_, mut session) = world.connect(None);
+        let mut hours = 0;
+        loop {
+            world.clock.0.fetch_add(3500, Ordering::Relaxed);
+            let (resumed, next) = world.connect(session);
+            if !resumed {
+                break;
+            }
+            hours += 1;
+            session = next;
+        }
+        assert_eq!(hours, 24, "{version}: 24 times 3500 s are less than a day, 25 are more");
     }
 }
 
