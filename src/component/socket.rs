@@ -94,7 +94,9 @@ impl GuestTlsSocket for TlsSocket {
     fn flush(&self) -> Result<bool, Error> {
         self.drive();
         let connection = self.connection.borrow();
-        let sent = !connection.has_unsent() && self.transport.borrow_mut().is_flushed();
+        // Asked first: else `subscribe` would wait for a stream that has long been flushed.
+        let flushed = self.transport.borrow_mut().is_flushed();
+        let sent = flushed && !connection.has_unsent();
         match connection.error() {
             Some(error) => Err(error.clone().into()),
             None => Ok(sent),
