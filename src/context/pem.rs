@@ -56,11 +56,14 @@ impl<'a> Section<'a> {
 /// rustls' parser, which reads the certificates, knows no headers.
 pub(super) fn sections<'a>(file: &'a [u8], labels: &[&str]) -> Result<Vec<Section<'a>>, &'static str> {
     let mut sections = Vec::new();
+    // With room for all of them, so that it never moves and leaves a copy behind.
+    let mut base64 = Zeroizing::new(Vec::with_capacity(file.len()));
     let mut lines = file.split(|byte| *byte == b'\n').map(|line| str::from_utf8(line).unwrap_or_default().trim());
     while let Some(line) = lines.next() {
         let Some(label) = line.strip_prefix("-----BEGIN ") else { continue };
         let label = label.strip_suffix("-----").ok_or(BAD_START)?;
-        let (mut headers, mut base64) = (Vec::new(), Zeroizing::new(Vec::with_capacity(file.len())));
+        let mut headers = Vec::new();
+        base64.clear();
         loop {
             let line = lines.next().ok_or(NO_END)?;
             if let Some(end) = line.strip_prefix("-----END ") {
@@ -124,3 +127,19 @@ const NOT_BASE64: &str = "the text between the lines is not base64";
 const PEM_START: &[u8] = b"-----BEGIN ";
 /// More labels than these would not help the reader.
 const LABELS_SHOWN: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_section_has_its_own_data() {
+        let file = b"-----BEGIN A-----\nAAEC\n-----END A-----\n-----BEGIN B-----\nAwQF\nBgcI\n-----END B-----\n-----BEGIN A-----\nCQ==\n-----END A-----\n";
+        let found = |labels: &[&str]| {
+            let sections = sections(file, labels).expect("well-formed");
+            sections.iter().map(|section| (section.label, section.data.to_vec())).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&["A", "B"]), [("A", vec![0, 1, 2]), ("B", vec![3, 4, 5, 6, 7, 8]), ("A", vec![9])]);
+        assert_eq!(found(&["A"]), [("A", vec![0, 1, 2]), ("A", vec![9])]);
+    }
+}
