@@ -31,16 +31,7 @@ pub(crate) fn is_empty(name: &[u8]) -> bool {
 /// Whether two names are the same (RFC 5280 section 7.1): whatever type a string has, whatever its case in ASCII, and
 /// however many spaces stand between its words.
 pub(crate) fn are_equal(one: &[u8], other: &[u8]) -> bool {
-    one == other || canonical(one).is_some_and(|one| canonical(other).is_some_and(|other| one == other))
-}
-
-/// Whether a name is the other one or below it (RFC 5280 section 4.2.1.10): its first relative names are the other's.
-pub(crate) fn is_within(name: &[u8], above: &[u8]) -> bool {
-    let (Some(name), Some(above)) = (canonical(name), canonical(above)) else {
-        return false;
-    };
-    let depth = above.iter().map(|attribute| attribute.0 + 1).max().unwrap_or(0);
-    name.into_iter().filter(|attribute| attribute.0 < depth).eq(above)
+    one == other || Canonical::new(one).is_some_and(|one| Canonical::new(other) == Some(one))
 }
 
 /// A name on one line (RFC 2253): the last first, `,` between relative names and `+` within. Attributes without a short name
@@ -100,27 +91,45 @@ fn attributes_with_set(name: &[u8]) -> impl Iterator<Item = (usize, String, Elem
 }
 
 /// The number of the relative name, the identifier, and the value: its words, or its DER where it is no string.
-type Canonical<'a> = (usize, String, Result<String, &'a [u8]>);
+type CanonicalAttribute<'a> = (usize, String, Result<String, &'a [u8]>);
 
-/// What two equal names have in common. None where a part can't be read.
-fn canonical(name: &[u8]) -> Option<Vec<Canonical<'_>>> {
-    let mut canonical = Vec::new();
-    for (number, set) in Reader::new(der::only(name, der::SEQUENCE)?).all()?.iter().enumerate() {
-        if set.tag != der::SET {
-            return None;
+/// What two equal names have in common. Whoever compares one name with many makes it once.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Canonical<'a>(Vec<CanonicalAttribute<'a>>);
+
+impl<'a> Canonical<'a> {
+    /// None where a part can't be read or there are too many: such a name is equal to none but an exact copy.
+    pub(crate) fn new(name: &'a [u8]) -> Option<Self> {
+        let mut canonical = Vec::new();
+        for (number, set) in Reader::new(der::only(name, der::SEQUENCE)?).all()?.iter().enumerate() {
+            if set.tag != der::SET {
+                return None;
+            }
+            let first = canonical.len();
+            for attribute in Reader::new(set.value).all()? {
+                if canonical.len() == ATTRIBUTES {
+                    return None;
+                }
+                let mut fields = Reader::new(attribute.value);
+                let (oid, value) = (der::dotted(fields.expect(der::OBJECT_IDENTIFIER)?)?, fields.read()?);
+                let words = text::text(value.tag, value.value)
+                    .map(|text| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase());
+                canonical.push((number, oid, words.ok_or(value.whole)));
+            }
+            canonical[first..].sort();
         }
-        let first = canonical.len();
-        for attribute in Reader::new(set.value).all()? {
-            let mut fields = Reader::new(attribute.value);
-            let (oid, value) = (der::dotted(fields.expect(der::OBJECT_IDENTIFIER)?)?, fields.read()?);
-            let words = text::text(value.tag, value.value)
-                .map(|text| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase());
-            canonical.push((number, oid, words.ok_or(value.whole)));
-        }
-        canonical[first..].sort();
+        Some(Self(canonical))
     }
-    Some(canonical)
+
+    /// Whether it is the other one or below it (RFC 5280 section 4.2.1.10): its first relative names are the other's.
+    pub(crate) fn is_within(&self, above: &Self) -> bool {
+        let depth = above.0.last().map_or(0, |attribute| attribute.0 + 1);
+        self.0.iter().take_while(|attribute| attribute.0 < depth).eq(&above.0)
+    }
 }
+
+/// The attributes of a name that is compared: more than any CA's has, and few enough to read for each certificate of a message.
+const ATTRIBUTES: usize = 100;
 
 fn short_name(oid: &str) -> Option<&'static str> {
     SHORT_NAMES.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name)
@@ -298,9 +307,36 @@ mod tests {
         for (what, one, other, expected) in rows {
             assert_eq!(are_equal(&name(one), &name(other)), *expected, "{what}");
         }
-        assert!(is_within(&name(&[(O, UTF8, "b"), (CN, UTF8, "a")]), &name(&[(O, PRINTABLE, "B")])));
-        assert!(!is_within(&name(&[(CN, UTF8, "a"), (O, UTF8, "b")]), &name(&[(O, UTF8, "b")])));
-        assert!(is_within(&name(&[(CN, UTF8, "a")]), &name(&[])));
+    }
+
+    #[test]
+    fn a_name_is_within_one_above_it() {
+        type Attributes = &'static [(&'static [u8], u8, &'static str)];
+        let rows: &[(&str, Attributes, Attributes, bool)] = &[
+            ("below it", &[(O, UTF8, "b"), (CN, UTF8, "a")], &[(O, PRINTABLE, "B")], true),
+            ("in another order", &[(CN, UTF8, "a"), (O, UTF8, "b")], &[(O, UTF8, "b")], false),
+            ("above it", &[(O, UTF8, "b")], &[(O, UTF8, "b"), (CN, UTF8, "a")], false),
+            ("below the empty name", &[(CN, UTF8, "a")], &[], true),
+        ];
+        for (what, one, above, expected) in rows {
+            let (one, above) = (name(one), name(above));
+            let is_within = Canonical::new(&one).zip(Canonical::new(&above)).map(|(one, above)| one.is_within(&above));
+            assert_eq!(is_within, Some(*expected), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_too_many_attributes_is_not_compared() {
+        let long = |tag, count: usize| {
+            let attribute = [der::SET, 10, der::SEQUENCE, 8, der::OBJECT_IDENTIFIER, 3, 0x55, 4, 3, tag, 1, b'a'];
+            let length = u16::try_from(count * attribute.len()).expect("a short name").to_be_bytes();
+            [&[der::SEQUENCE, 0x82], &length[..], &attribute.repeat(count)].concat()
+        };
+        let (utf8, printable) = (|count| long(UTF8, count), |count| long(PRINTABLE, count));
+        assert!(are_equal(&utf8(ATTRIBUTES), &printable(ATTRIBUTES)));
+        assert!(!are_equal(&utf8(ATTRIBUTES + 1), &printable(ATTRIBUTES + 1)));
+        assert!(are_equal(&utf8(ATTRIBUTES + 1), &utf8(ATTRIBUTES + 1)), "an exact copy");
+        assert_eq!(Canonical::new(&utf8(ATTRIBUTES + 1)), None);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl PeerVerifier {
         let checked = chain::check(&self.context, end_entity, intermediates, purpose, now);
         let name = name.filter(|_| !self.options.danger_skip_server_identity);
         let outcome = checked.outcome.and_then(|()| match name {
-            Some(name) if self.context.compat() => compat::check_name(end_entity, name),
+            Some(name) if self.context.compat() => compat::check_name(&checked.chain, name),
             Some(name) => chain::check_name(end_entity, name),
             None => Ok(()),
         });

@@ -117,9 +117,13 @@ fn candidates<'a>(certificates: &'a [CertificateDer<'a>], is_own: bool) -> Vec<L
 
 /// The place of the best issuer: one that is valid; else the one that is valid longest.
 fn best_issuer(candidates: &[Link<'_>], subject: &Link<'_>, now: i64) -> Option<usize> {
+    // Made once: a peer may send hundreds of certificates, and a long name in each.
+    let issuer = names::Canonical::new(subject.x509.issuer);
+    let is_issuer =
+        |name: &[u8]| name == subject.x509.issuer || (issuer.is_some() && names::Canonical::new(name) == issuer);
     let issuers = candidates.iter().enumerate().filter(|(_, candidate)| {
         candidate.der != subject.der
-            && names::are_equal(candidate.x509.subject, subject.x509.issuer)
+            && is_issuer(candidate.x509.subject)
             && may_be_key_of(&candidate.x509, &subject.x509)
     });
     // Of several that are as good, the first.

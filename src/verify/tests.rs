@@ -28,6 +28,11 @@ const COMMON_NAME: &[u8] = fixture!("common-name.test");
 const AUTHORITY_LEAF: &[u8] = fixture!("authority-leaf");
 const CONSTRAINED: &[u8] = fixture!("constrained");
 const OUTSIDE: &[u8] = fixture!("outside");
+const DOTLESS: &[u8] = fixture!("dotless");
+const OTHER: &[u8] = fixture!("other.test");
+const UNNAMED: &[u8] = fixture!("unnamed.test");
+const EXCLUDING: &[u8] = fixture!("excluding");
+const WILDCARD: &[u8] = fixture!("wildcard");
 const VERSION_1: &[u8] = fixture!("version-1");
 const ROOT_CRL: &[u8] = fixture!("root.crl");
 const MIDDLE_CRL: &[u8] = fixture!("middle.crl");
@@ -84,6 +89,12 @@ fn a_chain_is_good_or_has_openssls_name_of_what_is_wrong() {
         ("an expired leaf, in compat", Case { sent: &[OLD, MIDDLE], ..compat }, Some(CertHasExpired), &["old", "middle", "root"]),
         ("a leaf for clients, in compat", Case { sent: &[CLIENT_ONLY, MIDDLE], ..compat }, Some(InvalidPurpose), &["client-only", "middle", "root"]),
         ("a name that a CA does not permit, in compat", Case { sent: &[OUTSIDE, CONSTRAINED], ..compat }, Some(CertUntrusted), &["outside", "constrained", "root"]),
+        ("a common name that a CA does not permit, in compat", Case { sent: &[UNNAMED, CONSTRAINED], host: "unnamed.test", ..compat }, Some(CertUntrusted), &["unnamed.test", "constrained", "root"]),
+        ("likewise with a dot at the end", Case { sent: &[UNNAMED, CONSTRAINED], host: "unnamed.test.", ..compat }, Some(CertUntrusted), &["unnamed.test", "constrained", "root"]),
+        ("a label that a CA does not permit, in compat", Case { sent: &[DOTLESS, CONSTRAINED], host: "dotless", ..compat }, Some(CertUntrusted), &["dotless", "constrained", "root"]),
+        ("a common name that a CA permits, in compat", Case { sent: &[OTHER, CONSTRAINED], host: "other.test", ..compat }, None, &["other.test", "constrained", "root"]),
+        ("likewise with a dot at the end of the host", Case { sent: &[OTHER, CONSTRAINED], host: "other.test.", ..compat }, None, &["other.test", "constrained", "root"]),
+        ("a wildcard for a host that a CA excludes, in compat", Case { sent: &[WILDCARD, EXCLUDING], host: "x.server.test", ..compat }, Some(CertUntrusted), &["wildcard", "excluding", "root"]),
     ];
     for (what, case, expected, chain) in rows {
         let verdict = verify(case, case.sent);
