@@ -294,8 +294,8 @@ struct Pkcs12PbeParams<'a> {
     iterations: u32,
 }
 
-/// The steps that one file may cause: some seconds.
-const MAX_STEPS: u64 = 4 << 20;
+/// The steps that one file may cause: some seconds. A fuzzer has no seconds for one file.
+const MAX_STEPS: u64 = if cfg!(fuzzing) { 1 << 12 } else { 4 << 20 };
 /// The memory that scrypt may take, in bytes: twice OpenSSL's default limit.
 const MAX_SCRYPT_MEMORY: u64 = 64 << 20;
 /// The bytes of one of scrypt's blocks, for each unit of its block size (RFC 7914 section 2).

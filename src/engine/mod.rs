@@ -6,6 +6,9 @@ mod client_hello;
 mod connection;
 mod contexts;
 mod details;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod options;
 mod reader;
 mod server;

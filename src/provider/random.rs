@@ -4,8 +4,6 @@
 //! Tests can put a reproducible stream in its place with `with_seed`. That function, and the branch in [`fill`] that
 //! looks for it, exist only under `cfg(test)` and `cfg(fuzzing)`: a production build holds neither.
 
-#![allow(unexpected_cfgs, reason = "cargo-fuzz sets `fuzzing`, which cargo itself does not know")]
-
 use core::fmt;
 
 use rsa::rand_core::{TryCryptoRng, TryRng};

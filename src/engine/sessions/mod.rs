@@ -8,6 +8,8 @@
 
 mod cache;
 pub(super) mod client;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 pub(super) mod server;
 pub(super) mod stored;
 mod tickets;
