@@ -7,7 +7,7 @@
 //! cargo xtask test     # all tests
 //! ```
 //!
-//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`]); what they share is in [`project`] (where things
+//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`]); what they share is in [`project`] (where things
 //! are), [`step`] (running a command with progress), [`wasm_std`] and [`tools`] (getting what is missing) and [`component`] (reading
 //! WebAssembly).
 
@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 mod build;
 mod component;
 mod demo;
+mod fuzz;
 mod lint;
 mod project;
 mod readme;
@@ -46,6 +47,7 @@ enum Command {
     Test(test::Arguments),
     Rows(rows::Arguments),
     Lint(lint::Arguments),
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -66,5 +68,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Test(arguments) => test::run(&project, &arguments),
         Command::Rows(arguments) => rows::run(&project, &arguments),
         Command::Lint(arguments) => lint::run(&project, &arguments),
+        Command::Fuzz(arguments) => fuzz::run(&project, &arguments),
     }
 }
