@@ -17,7 +17,7 @@ use crate::{
 /// Fuzzes the parsers of outside bytes: builds each target in `fuzz/`, and runs it for some seconds.
 ///
 /// It needs g++ beside the stable toolchain. What one run learned is where the next begins: `target/fuzz/corpus`. An input that
-/// crashes a target is kept in `target/fuzz/artifacts`, and makes the exit code 1.
+/// crashes a target is kept in `target/fuzz/artifacts`, and makes the exit code 1. `target/fuzz/HOST/release/TARGET FILE` runs it once more.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Only these targets; default: all
@@ -41,7 +41,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     let mut cargo = project.cargo();
     cargo.current_dir(project.root.join("fuzz")).env("CARGO_TARGET_DIR", &folder);
     // With `--target`, the flags are for the targets alone, and not for build scripts and proc macros.
-    cargo.args(["build", "--release", "--bins", "--locked", "--target", host]);
+    cargo.args(["build", "--release", "--bins", "--target", host]);
     add_rustflags(&mut cargo, RUSTFLAGS);
     Step::new("build: the fuzz targets", cargo).run()?;
 
@@ -81,7 +81,7 @@ fn targets(root: &Path) -> Result<Vec<String>> {
 
 /// Runs and coverage, and what was found.
 fn summary(outcome: &Outcome) -> String {
-    let Progress { runs, coverage } = outcome.lines.iter().filter_map(|line| progress(line)).last().unwrap_or_default();
+    let Progress { runs, coverage } = outcome.lines.iter().rev().find_map(|line| progress(line)).unwrap_or_default();
     let found = match outcome.lines.iter().find_map(|line| line.split_once(WRITTEN)) {
         _ if outcome.success => String::new(),
         Some((_, path)) => format!("   CRASH: {path}\n{}", outcome.tail(TAIL)),
@@ -96,7 +96,7 @@ struct Progress {
     coverage: u64,
 }
 
-/// Reads a line such as `#2048	pulse  cov: 512 ft: 1024 corp: 30/4Kb lim: 4096 exec/s: 682 rss: 40Mb`.
+/// Reads a line such as `#2048 pulse  cov: 512 ft: 1024 corp: 30/4Kb lim: 4096 exec/s: 682 rss: 40Mb`.
 fn progress(line: &str) -> Option<Progress> {
     let mut words = line.strip_prefix('#')?.split_whitespace();
     let runs = words.next()?.parse().ok()?;
