@@ -50,7 +50,7 @@ impl<'a> X509<'a> {
         let mut certificate = Reader::new(der::only(bytes, der::SEQUENCE)?);
         let tbs = certificate.read().filter(|element| element.tag == der::SEQUENCE)?;
         let signature_algorithm = certificate.expect(der::SEQUENCE)?;
-        let (_unused_bits, signature) = certificate.expect(der::BIT_STRING)?.split_first()?;
+        let signature = certificate.expect(der::BIT_STRING)?.strip_prefix(NO_UNUSED_BITS)?;
         let mut fields = Reader::new(tbs.value);
         let version = match fields.optional(der::CONTEXT_CONSTRUCTED) {
             Some(version) => match der::only(version, der::INTEGER)? {
@@ -122,3 +122,6 @@ fn extension_of(bytes: &[u8]) -> Option<Extension<'_>> {
     let value = fields.expect(der::OCTET_STRING)?;
     fields.is_empty().then_some(Extension { oid, is_critical, value })
 }
+
+/// How the BIT STRING of a signature starts, which is of whole octets.
+const NO_UNUSED_BITS: &[u8] = &[0];

@@ -131,6 +131,19 @@ fn lists_and_compat_are_not_to_be_had_together() {
     assert_eq!(errors.iter().map(|error| error.code).collect::<Vec<_>>(), [ErrorCode::ErrInvalidArgValue]);
 }
 
+#[test]
+fn a_signature_with_unused_bits_is_not_good() {
+    for (what, changed) in [("the leaf's", 0), ("the CA's", 1)] {
+        let mut sent = [der(LEAF), der(MIDDLE)];
+        let start =
+            sent[changed].windows(4).rposition(|octets| matches!(octets, [3, _, 0, 0x30])).expect("a BIT STRING");
+        sent[changed][start + 2] = 1;
+        let verdict =
+            verify_ders(Case { cas: &[ROOT], compat: true, ..Case::default() }, &sent.map(CertificateDer::from));
+        assert!(!verdict.is_good(), "{what}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
 
