@@ -1,15 +1,13 @@
 // Node's `tls` as the judge of the component: what it says of a connection, property by property.
-// Reads orders from standard input, one JSON object a line, and answers in the same way:
-//   {id, order: "listen", setup}         → {id, port}, and when the connection is over {id, view}
-//   {id, order: "connect", setup, port}  → {id, view}
-// and {id, fault} where an order could not be carried out. Ends when its input does.
+// It takes orders as `orders.mjs` says, and answers with a `view`.
 //
 // `setup.says` is what this end sends, in hexadecimal; it expects as many bytes. With the turn `WhenAllCame` it ends then, else
 // after the other end, as Node does by itself.
 
 import net from 'node:net';
-import readline from 'node:readline';
 import tls from 'node:tls';
+
+import { take } from './orders.mjs';
 
 /**
  * Every property that is compared, by the name that `judge/view.rs` gives the same one. One that is nothing is `null`: Node has
@@ -44,23 +42,7 @@ const CERTIFICATE = [
   'valid_from', 'valid_to', 'fingerprint', 'fingerprint256', 'fingerprint512', 'ext_key_usage', 'serialNumber', 'raw',
 ];
 
-const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
-
-// Whoever asked is gone.
-process.stdout.on('error', () => process.exit(0));
-
-const lines = readline.createInterface({ input: process.stdin });
-lines.on('close', () => process.exit(0));
-lines.on('line', (line) => {
-  const { id, order, setup, port } = JSON.parse(line);
-  const report = (view) => say({ id, view });
-  try {
-    if (order === 'listen') listen(setup, (port) => say({ id, port }), report);
-    else connect(setup, port, report);
-  } catch (error) {
-    say({ id, fault: String(error) });
-  }
-});
+take(listen, connect, 'view');
 
 function listen(setup, listening, report) {
   const server = tls.createServer({ ...common(setup), requestCert: setup.requestCert });

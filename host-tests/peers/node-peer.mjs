@@ -1,29 +1,11 @@
-// Node's `tls` as a peer of the tests. Reads orders from standard input, one JSON object a line, and answers in the same way:
-//   {id, order: "listen", setup}         → {id, port}, and when the connection is over {id, report}
-//   {id, order: "connect", setup, port}  → {id, report}
-// and {id, fault} where an order could not be carried out. Ends when its input does.
+// Node's `tls` as a peer of the tests. It takes orders as `orders.mjs` says, and answers with a `report`.
 
 import crypto from 'node:crypto';
-import readline from 'node:readline';
 import tls from 'node:tls';
 
-const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+import { take } from './orders.mjs';
 
-// Whoever asked is gone.
-process.stdout.on('error', () => process.exit(0));
-
-const lines = readline.createInterface({ input: process.stdin });
-lines.on('close', () => process.exit(0));
-lines.on('line', (line) => {
-  const { id, order, setup, port } = JSON.parse(line);
-  const report = (report) => say({ id, report });
-  try {
-    if (order === 'listen') listen(setup, (port) => say({ id, port }), report);
-    else connect(setup, port, report);
-  } catch (error) {
-    say({ id, fault: String(error) });
-  }
-});
+take(listen, connect, 'report');
 
 function listen(setup, listening, report) {
   const server = tls.createServer({ ...common(setup), requestCert: setup.requestCert, allowHalfOpen: true });

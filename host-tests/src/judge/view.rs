@@ -76,7 +76,7 @@ fn key_info(info: EphemeralKeyInfo) -> Value {
 }
 
 /// A certificate in the object that Node makes of it.
-fn certificate(certificate: &Certificate) -> Value {
+pub fn certificate(certificate: &Certificate) -> Value {
     let access = certificate.info_access.as_ref().map(|all| {
         let entries = all.iter().map(|one| (one.method.clone(), json!(one.values)));
         entries.collect::<Map<_, _>>()

@@ -4,11 +4,12 @@ use anyhow::{Context as _, Result, ensure};
 use host_tests::certificates::KINDS;
 use host_tests::exchange::hex;
 use host_tests::host::Host;
+use host_tests::judge::view;
 use host_tests::peers::component::failure;
 use host_tests::peers::node;
 use host_tests::table::Row;
-use host_tests::tls::{Certificate, ErrorCode, NameAttribute};
-use serde_json::{Map, Value, json};
+use host_tests::tls::{Certificate, ErrorCode};
+use serde_json::{Value, json};
 
 use crate::odd::*;
 
@@ -222,52 +223,11 @@ async fn same(files: Vec<Vec<u8>>) -> Result<()> {
     Ok(())
 }
 
-/// A certificate in the object that Node makes of it.
+/// A certificate in the object that Node makes of it, as JSON: what is undefined there is left out.
 fn as_node(certificate: &Certificate) -> Value {
-    let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| hex(bytes));
-    let access = certificate
-        .info_access
-        .as_ref()
-        .map(|all| all.iter().map(|one| (one.method.clone(), json!(one.values))).collect::<Map<_, _>>());
-    let all = json!({
-        "subject": name_as_node(&certificate.subject),
-        "issuer": name_as_node(&certificate.issuer),
-        "subjectaltname": certificate.subjectaltname,
-        "infoAccess": access,
-        "ca": certificate.ca,
-        "modulus": certificate.modulus,
-        "bits": certificate.bits,
-        "exponent": certificate.exponent,
-        "pubkey": bytes(&certificate.pubkey),
-        "asn1Curve": certificate.asn1_curve,
-        "nistCurve": certificate.nist_curve,
-        "valid_from": certificate.valid_from,
-        "valid_to": certificate.valid_to,
-        "fingerprint": certificate.fingerprint,
-        "fingerprint256": certificate.fingerprint256,
-        "fingerprint512": certificate.fingerprint512,
-        "ext_key_usage": certificate.ext_key_usage,
-        "serialNumber": certificate.serial_number,
-        "raw": hex(&certificate.raw),
-    });
-    // What Node leaves undefined is not in its JSON.
+    let all = view::certificate(certificate);
     let defined = all.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
     Value::Object(defined.map(|(name, value)| (name.clone(), value.clone())).collect())
-}
-
-fn name_as_node(attributes: &[NameAttribute]) -> Value {
-    let mut object = Map::new();
-    for attribute in attributes {
-        let value = json!(attribute.value);
-        match object.get_mut(&attribute.name) {
-            None => {
-                object.insert(attribute.name.clone(), value);
-            }
-            Some(Value::Array(values)) => values.push(value),
-            Some(first) => *first = json!([first.clone(), value]),
-        }
-    }
-    Value::Object(object)
 }
 
 const NODE: &str = r#"
