@@ -258,12 +258,6 @@ mod tests {
 
     use super::*;
 
-    macro_rules! fixture {
-        ($name:literal) => {
-            include_bytes!(concat!("tests/fixtures/", $name))
-        };
-    }
-
     const CERTS: [&[u8]; 3] = [fixture!("rsa.cert.pem"), fixture!("ed25519.cert.pem"), fixture!("p256.cert.pem")];
     /// In another order than the certificates.
     const KEYS: [&[u8]; 3] = [fixture!("p256.pem"), fixture!("rsa.pkcs1.pem"), fixture!("ed25519.pem")];

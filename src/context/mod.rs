@@ -1,5 +1,13 @@
 //! Options → configuration: what a secure context is made of, and the context (row M2).
 
+/// Reads a file of `tests/fixtures`, which `make.sh` there made.
+#[cfg(test)]
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("tests/fixtures/", $name))
+    };
+}
+
 mod bindings;
 mod ciphers;
 mod compression;
@@ -38,6 +46,7 @@ pub(crate) use roots::Roots;
 pub use roots::root_certificates;
 pub use secret::{Secret, SecretFile};
 use sessions::Sessions;
+pub(crate) use sigalgs::sigalg_name;
 
 /// What a context is made of. All of it may be left out.
 #[derive(Clone, Debug, Default)]

@@ -260,13 +260,6 @@ mod tests {
 
     use super::*;
 
-    /// Reads a file of `tests/fixtures`, which `make.sh` there made.
-    macro_rules! fixture {
-        ($name:literal) => {
-            include_bytes!(concat!("tests/fixtures/", $name))
-        };
-    }
-
     const WORD: Option<&str> = Some("Grüße");
 
     type Row = (&'static str, &'static [u8], Option<&'static str>, Result<(usize, usize), (ErrorCode, &'static str)>);

@@ -5,13 +5,14 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::secret::Secret;
+use crate::engine::{self, TICKET_KEYS_LEN};
 use crate::error::{Error, ErrorCode};
 
 /// What a context says about sessions.
 pub(super) struct Sessions {
     /// In seconds.
     pub(super) timeout: u32,
-    pub(super) ticket_keys: Option<Zeroizing<[u8; TICKET_KEYS]>>,
+    pub(super) ticket_keys: Option<Zeroizing<[u8; TICKET_KEYS_LEN]>>,
 }
 
 impl Sessions {
@@ -35,19 +36,13 @@ impl Sessions {
                 format!("The session id context has {} bytes; expected at most {MAX_ID_CONTEXT}.", id_context.len()),
             ));
         }
-        let mut keys = None;
-        if let Some(given) = ticket_keys {
-            match <[u8; TICKET_KEYS]>::try_from(&given[..]) {
-                Ok(exact) => keys = Some(Zeroizing::new(exact)),
-                Err(_) => errors.push(Error::new(
-                    ErrorCode::ErrInvalidArgValue,
-                    format!(
-                        "The ticket keys have {} bytes; expected exactly {TICKET_KEYS} of randomness.",
-                        given.len()
-                    ),
-                )),
+        let keys = match ticket_keys.map(|given| engine::ticket_keys(given)).transpose() {
+            Ok(keys) => keys,
+            Err(error) => {
+                errors.push(error);
+                None
             }
-        }
+        };
         match errors.is_empty() {
             true => Ok(Self { timeout, ticket_keys: keys }),
             false => Err(errors),
@@ -61,8 +56,6 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// The bytes of ticket keys, as in OpenSSL: 16 of a name, 16 and 16 of keys.
-const TICKET_KEYS: usize = 48;
 /// Node's default, in seconds.
 const DEFAULT_TIMEOUT: u32 = 300;
 /// Seven days in seconds.

@@ -37,6 +37,11 @@ pub(super) fn parse(list: &str) -> Result<Vec<SignatureScheme>, Vec<Error>> {
     }
 }
 
+/// OpenSSL's name of a scheme that is supported.
+pub(crate) fn sigalg_name(scheme: SignatureScheme) -> Option<&'static str> {
+    NAMES.iter().find(|(known, ..)| *known == scheme).map(|(_, _, openssl)| *openssl)
+}
+
 /// Of `algorithms`, those of these schemes, in their order. Certificates may still be signed by all.
 ///
 /// rustls keeps them for as long as the program runs, so each list that differs is kept once, and not once a context.

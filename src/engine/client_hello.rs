@@ -97,11 +97,11 @@ fn numbers(vector: &[u8]) -> Option<Vec<u16>> {
 const SERVER_NAME: u16 = 0;
 const STATUS_REQUEST: u16 = 5;
 const SUPPORTED_GROUPS: u16 = 10;
-const SIGNATURE_ALGORITHMS: u16 = 13;
+pub(super) const SIGNATURE_ALGORITHMS: u16 = 13;
 const ALPN: u16 = 16;
 const SESSION_TICKET: u16 = 35;
 const PRE_SHARED_KEY: u16 = 41;
-const SUPPORTED_VERSIONS: u16 = 43;
+pub(super) const SUPPORTED_VERSIONS: u16 = 43;
 
 /// `NameType.host_name` (RFC 6066 section 3).
 const HOST_NAME: u8 = 0;

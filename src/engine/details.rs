@@ -2,8 +2,8 @@
 
 use rustls::{CommonState, NamedGroup, SignatureScheme};
 
-use crate::context::Version;
 use crate::context::names::{group_names, suite_names};
+use crate::context::{Version, sigalg_name};
 
 /// A cipher suite (row K5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,20 +47,10 @@ impl EphemeralKeyInfo {
     }
 }
 
-/// OpenSSL's name of a signature scheme, as Node gives it (row K15).
+/// OpenSSL's name of a signature scheme, as Node gives it: with a hash, or without one `UNDEF` (row K15).
 pub(super) fn scheme_name(scheme: u16) -> String {
-    let name = match SignatureScheme::from(scheme) {
-        SignatureScheme::RSA_PKCS1_SHA256 => "RSA+SHA256",
-        SignatureScheme::RSA_PKCS1_SHA384 => "RSA+SHA384",
-        SignatureScheme::RSA_PKCS1_SHA512 => "RSA+SHA512",
-        SignatureScheme::RSA_PSS_SHA256 => "RSA-PSS+SHA256",
-        SignatureScheme::RSA_PSS_SHA384 => "RSA-PSS+SHA384",
-        SignatureScheme::RSA_PSS_SHA512 => "RSA-PSS+SHA512",
-        SignatureScheme::ECDSA_NISTP256_SHA256 => "ECDSA+SHA256",
-        SignatureScheme::ECDSA_NISTP384_SHA384 => "ECDSA+SHA384",
-        SignatureScheme::ECDSA_NISTP521_SHA512 => "ECDSA+SHA512",
-        SignatureScheme::ED25519 => "Ed25519+UNDEF",
-        _ => return format!("0x{scheme:04x}"),
-    };
-    name.to_owned()
+    match SignatureScheme::from(scheme) {
+        SignatureScheme::ED25519 => "Ed25519+UNDEF".to_owned(),
+        known => sigalg_name(known).map_or_else(|| format!("0x{scheme:04x}"), str::to_owned),
+    }
 }

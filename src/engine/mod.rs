@@ -22,5 +22,5 @@ pub use contexts::Contexts;
 pub use details::{Cipher, EphemeralKeyInfo};
 pub use options::ConnectionOptions;
 pub use server::{CLIENT_RENEG_LIMIT, CLIENT_RENEG_WINDOW, Server};
-pub(crate) use sessions::ServerSessions;
 pub use sessions::{NewSession, TICKET_KEYS_LEN};
+pub(crate) use sessions::{ServerSessions, ticket_keys};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::contexts::require_certificate;
-use super::{Connection, ConnectionOptions, Contexts, ServerSessions, TICKET_KEYS_LEN};
+use super::{Connection, ConnectionOptions, Contexts, ServerSessions, TICKET_KEYS_LEN, ticket_keys};
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
 
@@ -95,13 +95,7 @@ impl Server {
     /// Seals tickets by these from now on. Tickets of the keys before are still taken for the lifetime of a session (row S8).
     /// Error: `ErrInvalidArgValue` for any other length than 48 bytes.
     pub fn set_ticket_keys(&self, keys: &[u8]) -> Result<(), Error> {
-        let keys = keys.try_into().map_err(|_| {
-            Error::new(
-                ErrorCode::ErrInvalidArgValue,
-                format!("Ticket keys of {} bytes were given; expected {TICKET_KEYS_LEN}.", keys.len()),
-            )
-        })?;
-        self.sessions.set_ticket_keys(keys, self.contexts.choose(None).now());
+        self.sessions.set_ticket_keys(&*ticket_keys(keys)?, self.contexts.choose(None).now());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 
 use rustls::ContentType;
 
-use super::client_hello::ClientHello;
+use super::client_hello::{ClientHello, SIGNATURE_ALGORITHMS, SUPPORTED_VERSIONS};
 use super::reader::Reader;
 use crate::error::{Direction, alert_name};
 use crate::provider::observer::Seen;
@@ -27,8 +27,6 @@ pub(super) struct Transcript {
     trace: Option<Vec<String>>,
     /// Lines about what we protected while messages in the clear still wait for the transport: they come after those.
     deferred: Vec<String>,
-    /// Whether what is looked at comes off the transport.
-    in_the_clear: bool,
 }
 
 /// One direction.
@@ -57,9 +55,8 @@ impl Transcript {
         Self { trace: trace.then(Vec::new), ..Self::default() }
     }
 
-    /// Looks at bytes of the transport. After the handshake there is nothing to see there: do not call it then.
+    /// Looks at bytes of the transport. From the first protected record on there is nothing to see there, and it does nothing.
     pub(super) fn transport(&mut self, direction: Direction, mut bytes: &[u8]) {
-        self.in_the_clear = true;
         while !bytes.is_empty() && !self.side(direction).opaque {
             let record = &mut self.side(direction).record;
             if record.left == 0 {
@@ -96,11 +93,14 @@ impl Transcript {
     /// Looks at what passed through record protection.
     pub(super) fn protected(&mut self, seen: Vec<Seen>) {
         for Seen { direction, content_type, content } in seen {
-            self.in_the_clear = false;
+            let lines = self.trace.as_ref().map_or(0, Vec::len);
             match content_type {
                 ContentType::Handshake => self.handshake(direction, &content),
                 ContentType::Alert => self.alert(direction, &content),
                 _ => {}
+            }
+            if let (Some(trace), Direction::Sent, false) = (&mut self.trace, direction, self.sent.opaque) {
+                self.deferred.extend(trace.drain(lines..));
             }
         }
     }
@@ -174,8 +174,6 @@ impl Transcript {
                 Direction::Sent => "sent",
                 Direction::Received => "received",
             };
-            let early = direction == Direction::Sent && !self.in_the_clear && !self.sent.opaque;
-            let lines = if early { &mut self.deferred } else { lines };
             lines.push(format!("{verb} {}", what()));
         }
     }
@@ -255,10 +253,6 @@ const SERVER_HELLO: u8 = 2;
 const NEW_SESSION_TICKET: u8 = 4;
 const CERTIFICATE_REQUEST: u8 = 13;
 const FINISHED: u8 = 20;
-
-/// Extension types.
-const SIGNATURE_ALGORITHMS: u16 = 13;
-const SUPPORTED_VERSIONS: u16 = 43;
 
 /// `AlertLevel.fatal`.
 const FATAL: u8 = 2;

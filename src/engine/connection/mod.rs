@@ -7,19 +7,19 @@ mod properties;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::server::{Accepted, Acceptor};
+use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{CommonState, Connection as TlsConnection, Error as TlsError, HandshakeKind};
 use zeroize::Zeroizing;
 
 use super::client_hello::ClientHello;
 use super::contexts::require_certificate;
-use super::sessions::ServerSessions;
 use super::sessions::client::{self, ClientSide, ConnectionSession};
 use super::sessions::server::{ConnectionSessions, NewSession, Outside};
 use super::sessions::stored::Client;
+use super::sessions::{ServerSessions, lock};
 use super::transcript::Transcript;
 use super::{ConnectionOptions, Contexts, Server};
 use crate::context::Context;
@@ -583,16 +583,13 @@ impl Connection {
         match acceptor.accept() {
             Ok(None) => {}
             Ok(Some(accepted)) => self.accepted(accepted),
-            Err((error, mut alert)) => {
+            Err((error, alert)) => {
                 self.stage = Stage::Failed;
                 // rustls misses an extension of newer versions before it looks at the version.
                 if self.transcript.client_hello.as_ref().is_some_and(ClientHello::is_too_old) {
                     return self.fail(&NO_VERSION, Some(PROTOCOL_VERSION));
                 }
-                let mut bytes = Vec::new();
-                // Writing to a Vec does not fail.
-                let _ = alert.write_all(&mut bytes);
-                self.fail_with(&error, bytes);
+                self.fail_accepting(&error, alert);
             }
         }
     }
@@ -689,11 +686,8 @@ impl Connection {
                     _ => self.fail(&TlsError::General("early cleartext was not taken whole".into()), None),
                 }
             }
-            Err((error, mut alert)) => {
-                let mut bytes = Vec::new();
-                // Writing to a Vec does not fail.
-                let _ = alert.write_all(&mut bytes);
-                self.fail_with(&error, bytes);
+            Err((error, alert)) => {
+                self.fail_accepting(&error, alert);
             }
         }
     }
@@ -798,8 +792,8 @@ impl Connection {
             // Before the handshake is done it is not known whether the server is who it says.
             Side::Client { session, last, .. } if self.secure => {
                 let mut names = Vec::new();
-                let now = self.contexts.choose(None).now();
-                for session in session.take_made(&self.verdict, self.reused, now) {
+                let context = self.contexts.choose(None);
+                for session in session.take_made(&self.verdict, self.reused, || context.now()) {
                     *last = if self.options.session_event {
                         let name = client::keep(session);
                         names.extend(name.clone());
@@ -834,6 +828,14 @@ impl Connection {
     /// Ends the connection by rustls' error, and by an alert in the clear where rustls sends none.
     fn fail(&mut self, error: &TlsError, alert: Option<u8>) {
         self.fail_with(error, alert.map(|description| fatal_alert(description).to_vec()).unwrap_or_default());
+    }
+
+    /// The same, by what rustls' acceptor has for the client.
+    fn fail_accepting(&mut self, error: &TlsError, mut alert: AcceptedAlert) {
+        let mut bytes = Vec::new();
+        // Writing to a Vec does not fail.
+        let _ = alert.write_all(&mut bytes);
+        self.fail_with(error, bytes);
     }
 
     fn fail_with(&mut self, error: &TlsError, alert: Vec<u8>) {
@@ -912,11 +914,6 @@ fn not_asked(what: &str) -> Error {
 /// A record with a fatal alert in the clear (RFC 8446 sections 5.1 and 6).
 fn fatal_alert(description: u8) -> [u8; 7] {
     [21, 3, 3, 0, 2, 2, description]
-}
-
-/// What a panic elsewhere leaves behind is whole: nothing here panics half-way through a change.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Cleartext that waits for its reader, in bytes, from which on no more of the transport is taken. One record of at most

@@ -9,6 +9,7 @@ use rustls::{ClientConfig, ClientConnection, Error as TlsError, KeyLog, ServerCo
 
 use super::super::ConnectionOptions;
 use super::super::sessions::client::{ClientSide, ConnectionSession, Relay, Terms};
+use super::super::sessions::lock;
 use super::super::sessions::server::ConnectionSessions;
 use crate::context::Context;
 use crate::context::Identities;
@@ -126,7 +127,7 @@ impl ResolvesServerCert for ServerSide {
         if let Some(staple) = &self.staple {
             shown = Arc::new(CertifiedKey { ocsp: Some(staple.clone()), ..CertifiedKey::clone(&shown) });
         }
-        *super::lock(&self.shown) = Some(shown.clone());
+        *lock(&self.shown) = Some(shown.clone());
         Some(shown)
     }
 }
@@ -134,14 +135,14 @@ impl ResolvesServerCert for ServerSide {
 impl KeyLogLines {
     /// The lines since the last call.
     pub(super) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut super::lock(&self.0))
+        std::mem::take(&mut lock(&self.0))
     }
 }
 
 impl KeyLog for KeyLogLines {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        super::lock(&self.0).push(format!("{label} {} {}", hex(client_random), hex(secret)));
+        lock(&self.0).push(format!("{label} {} {}", hex(client_random), hex(secret)));
     }
 }
 

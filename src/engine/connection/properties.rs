@@ -3,9 +3,9 @@
 use rustls::CommonState;
 use rustls_pki_types::CertificateDer;
 
-use super::super::sessions::client;
+use super::super::sessions::{client, lock};
 use super::super::{Cipher, EphemeralKeyInfo, details};
-use super::{Closing, Connection, LastSession, READ_LIMIT, Side, Stage, lock};
+use super::{Closing, Connection, LastSession, READ_LIMIT, Side, Stage};
 use crate::context::Version;
 use crate::error::{Error, ErrorCode};
 

@@ -120,10 +120,20 @@ impl ConnectionSession {
         self.offered_verdict.as_ref()
     }
 
-    /// The sessions that were made since the last call, in a handshake of `now` or one that resumed.
-    pub(in super::super) fn take_made(&self, verdict: &Arc<Verdict>, reused: bool, now: u64) -> Vec<Session> {
-        let authenticated = self.offered_authenticated.filter(|_| reused).unwrap_or(now);
-        let session = |value| Session { terms: self.terms.clone(), value, verdict: verdict.clone(), authenticated };
+    /// The sessions that were made since the last call, in a handshake of `now` or one that resumed. Mostly there are none: then
+    /// nobody asks for the time.
+    pub(in super::super) fn take_made(
+        &self,
+        verdict: &Arc<Verdict>,
+        reused: bool,
+        now: impl Fn() -> u64,
+    ) -> Vec<Session> {
+        let session = |value| Session {
+            terms: self.terms.clone(),
+            value,
+            verdict: verdict.clone(),
+            authenticated: self.offered_authenticated.filter(|_| reused).unwrap_or_else(&now),
+        };
         lock(&self.made).drain(..).map(session).collect()
     }
 

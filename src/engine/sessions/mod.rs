@@ -23,6 +23,7 @@ use cache::Cache;
 pub use server::NewSession;
 pub use tickets::TICKET_KEYS_LEN;
 use tickets::Tickets;
+pub(crate) use tickets::ticket_keys;
 
 /// The sessions of all connections of a context or of a server.
 #[derive(Debug)]
@@ -49,6 +50,6 @@ impl ServerSessions {
 }
 
 /// What a panic elsewhere leaves behind is whole: nothing here panics half-way through a change.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,6 +12,16 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorCode};
 use crate::provider::{random, seal};
 
+/// 48 bytes as keys of tickets (row O19). Error: `ErrInvalidArgValue` for any other length.
+pub(crate) fn ticket_keys(bytes: &[u8]) -> Result<Zeroizing<[u8; TICKET_KEYS_LEN]>, Error> {
+    bytes.try_into().map(Zeroizing::new).map_err(|_| {
+        Error::new(
+            ErrorCode::ErrInvalidArgValue,
+            format!("The ticket keys have {} bytes; expected exactly {TICKET_KEYS_LEN} of randomness.", bytes.len()),
+        )
+    })
+}
+
 /// The keys of tickets: those that seal and open, and those before, which only open.
 #[derive(Debug)]
 pub(super) struct Tickets {
