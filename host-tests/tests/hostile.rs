@@ -197,7 +197,7 @@ async fn disturb(tls: &mut Tls, ends: &Ends, direction: Role, change: Change) ->
     Ok(match (is_good, change.at()) {
         (false, _) => Outcome::Refused,
         // Signatures differ in length, so that the last bytes of the recorded handshake may not be there.
-        (true, Some(at)) if at >= line.passed.len() || is_record_version(&line.passed, at) => Outcome::Harmless,
+        (true, Some(at)) if at >= line.passed.len() || is_cleartext_version(&line.passed, at) => Outcome::Harmless,
         (true, _) => Outcome::Good,
     })
 }
@@ -346,12 +346,13 @@ fn record_length(bytes: &[u8]) -> Option<usize> {
     Some(HEADER + usize::from(u16::from_be_bytes([header[3], header[4]])))
 }
 
-/// Whether this byte is one of a record's version, which nobody looks at (RFC 8446 section 5.1).
-fn is_record_version(bytes: &[u8], at: usize) -> bool {
+/// Whether this byte is one of the version of a record in the clear, which nobody looks at (RFC 8446 section 5.1). A
+/// protected record's version is in what its tag covers (section 5.2).
+fn is_cleartext_version(bytes: &[u8], at: usize) -> bool {
     let mut start = 0;
     while let Some(length) = record_length(&bytes[start..]) {
         if (start..start + length).contains(&at) {
-            return [1, 2].contains(&(at - start));
+            return bytes[start] != APPLICATION_DATA && [1, 2].contains(&(at - start));
         }
         start += length;
     }
@@ -359,6 +360,7 @@ fn is_record_version(bytes: &[u8], at: usize) -> bool {
 }
 
 const HEADER: usize = 5;
+const APPLICATION_DATA: u8 = 23;
 
 /// Every version, disturbed from either side.
 const WAYS: [(Version, Role); 4] = [

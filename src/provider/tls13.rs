@@ -71,7 +71,10 @@ impl<A: Aead> MessageEncrypter for Protection<A> {
 
 impl<A: Aead> MessageDecrypter for Protection<A> {
     fn decrypt<'a>(&mut self, mut msg: InboundOpaqueMessage<'a>, seq: u64) -> Result<InboundPlainMessage<'a>, Error> {
-        let aad = make_tls13_aad(msg.payload.len());
+        // The header as it came, and not as it should have come: so a changed type or version is a wrong tag.
+        let mut aad = make_tls13_aad(msg.payload.len());
+        aad[..1].copy_from_slice(&msg.typ.to_array());
+        aad[1..3].copy_from_slice(&msg.version.to_array());
         let len = self.key.open(&Nonce::new(&self.iv, seq), &aad, &mut msg.payload)?;
         msg.payload.truncate(len);
         // Takes type and padding off, and answers a content above 2^14 bytes with `PeerSentOversizedRecord`.

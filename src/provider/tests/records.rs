@@ -57,7 +57,7 @@ fn fragments_of_chunks() {
     }
 }
 
-/// Each byte of a record counts, and so do its number, its type and its length.
+/// Each byte of a record counts, and so do its number, its type, its version and its length.
 #[test]
 fn tampered_records() {
     for suite in ALL {
@@ -87,16 +87,16 @@ fn tampered_records() {
         assert_eq!(opened(&bytes, 8), Err(Error::DecryptError), "{suite:?}: another number");
         let (_, mut other) = with_seed(99, || pair_of_this_seed(*suite));
         assert_eq!(open(*suite, &mut *other, &sealed, 7), Err(Error::DecryptError), "{suite:?}");
-        if let SupportedCipherSuite::Tls12(_) = suite {
-            // TLS 1.2 has type and version in what the tag covers; in TLS 1.3 both are fixed.
-            let mut record = sealed.clone();
-            record.typ = ContentType::Alert;
+        for typ in [ContentType::Handshake, ContentType::Alert, ContentType::ChangeCipherSpec, ContentType::Unknown(99)]
+        {
+            let record = OutboundOpaqueMessage { typ, ..sealed.clone() };
             let refused = open(*suite, &mut *decrypter, &record, 7);
-            assert_eq!(refused, Err(Error::DecryptError), "{suite:?}: another type");
-            let mut record = sealed.clone();
-            record.version = ProtocolVersion::TLSv1_1;
+            assert_eq!(refused, Err(Error::DecryptError), "{suite:?}: as {typ:?}");
+        }
+        for version in [ProtocolVersion::TLSv1_1, ProtocolVersion::TLSv1_3] {
+            let record = OutboundOpaqueMessage { version, ..sealed.clone() };
             let refused = open(*suite, &mut *decrypter, &record, 7);
-            assert_eq!(refused, Err(Error::DecryptError), "{suite:?}: another version");
+            assert_eq!(refused, Err(Error::DecryptError), "{suite:?}: of {version:?}");
         }
     }
 }
