@@ -156,8 +156,8 @@ fn shortened(name: &str) -> String {
     }
 }
 
-/// The profile of what is shipped, in the root's `Cargo.toml`.
-const PROFILE: &str = "component";
+/// The profile of what is shipped, in `.cargo/config.toml`.
+pub(crate) const PROFILE: &str = "component";
 
 /// In bytes.
 const TOO_LARGE: usize = 2_000_000;
