@@ -19,6 +19,8 @@ mod build;
 mod component;
 mod demo;
 mod fuzz;
+#[expect(dead_code, reason = "`ct` and `bench`, which come next, build guests")]
+mod guest;
 mod lint;
 mod project;
 mod readme;

@@ -1,0 +1,33 @@
+//! Guests that are not the product: components that are built to be measured, each in a workspace of its own.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    project::Project,
+    step::Step,
+    wasm_std::{self, WasmStd},
+};
+
+/// Builds the component of `package`, a cdylib in the workspace at `workspace`, and gives its path.
+///
+/// The profiles are those of `.cargo/config.toml`, which holds in workspaces below the root too. What is compiled lies beside the
+/// product's, so that dependencies that are the same are compiled once.
+pub(crate) fn build(
+    project: &Project,
+    wasm_std: &WasmStd,
+    workspace: &Path,
+    package: &str,
+    profile: &str,
+) -> Result<PathBuf> {
+    let mut cargo = wasm_std.cargo(project);
+    cargo.current_dir(workspace);
+    cargo.args(["build", "--package", package, "--lib", "--target", wasm_std::TARGET, "--profile", profile]);
+    Step::new(format!("build: {package} for {}, profile {profile}", wasm_std::TARGET), cargo).run()?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    let name = format!("{}.wasm", package.replace('-', "_"));
+    let component = wasm_std.target_folder(project).join(wasm_std::TARGET).join(folder).join(name);
+    ensure!(component.is_file(), "cargo built {package}, but there is no {}", component.display());
+    Ok(component)
+}
