@@ -7,7 +7,7 @@
 
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
-use super::names::suite_by_name;
+use super::names::{is_supported, suite_by_name};
 use crate::error::{Error, ErrorCode};
 
 /// What a list selects, in its order.
@@ -37,7 +37,7 @@ pub(super) struct SuiteB {
 /// # Errors
 /// `no cipher match` where it selects nothing, `invalid command` where it has what the language has not.
 pub(super) fn parse(list: &str) -> Result<CipherList, Vec<Error>> {
-    parse_by_order(list, &TLS12)
+    parse_by_order(list, &TLS12.into_iter().filter(is_supported).collect::<Vec<_>>())
 }
 
 /// [`parse`] with the order that holds where the list leaves it open.
@@ -74,7 +74,7 @@ fn by_names(items: &[&str]) -> Vec<CipherSuite> {
     let (excluded, named): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.starts_with(['!', '-']));
     let excluded: Vec<_> = excluded.into_iter().filter_map(of).collect();
     let mut suites: Vec<_> = match named.is_empty() {
-        true => TLS13.to_vec(),
+        true => TLS13.into_iter().filter(is_supported).collect(),
         false => named.into_iter().filter_map(of).collect(),
     };
     suites.retain(|suite| !excluded.contains(suite));

@@ -2,6 +2,8 @@
 
 use rustls::{CipherSuite, NamedGroup};
 
+use crate::provider::suites;
+
 /// A cipher suite and its names.
 #[derive(Debug)]
 pub struct SuiteNames {
@@ -33,10 +35,14 @@ pub fn suite_names(suite: CipherSuite) -> Option<&'static SuiteNames> {
     SUITES.iter().find(|names| names.suite == suite)
 }
 
+/// Whether this build has the suite.
+pub(super) fn is_supported(suite: &CipherSuite) -> bool {
+    suites::ALL.iter().any(|supported| supported.suite() == *suite)
+}
+
 /// The suite of an OpenSSL or IANA name, in upper or lower case.
 pub fn suite_by_name(name: &str) -> Option<CipherSuite> {
-    SUITES
-        .iter()
+    supported_suites()
         .find(|names| name.eq_ignore_ascii_case(names.openssl) || name.eq_ignore_ascii_case(names.iana))
         .map(|names| names.suite)
 }
@@ -59,18 +65,22 @@ pub fn group_by_name(name: &str) -> Option<NamedGroup> {
 
 /// The names of all suites that are supported: OpenSSL's spelling, lower case, sorted (row M1).
 pub fn ciphers() -> Vec<String> {
-    let mut names: Vec<String> = SUITES.iter().map(|names| names.openssl.to_ascii_lowercase()).collect();
+    let mut names: Vec<String> = supported_suites().map(|names| names.openssl.to_ascii_lowercase()).collect();
     names.sort();
     names
 }
 
 /// What a context speaks where nothing else was asked for, as a cipher list (row M9).
 pub fn default_ciphers() -> String {
-    SUITES.iter().map(|names| names.openssl).collect::<Vec<_>>().join(":")
+    supported_suites().map(|names| names.openssl).collect::<Vec<_>>().join(":")
 }
 
 /// The word for the default list of groups, which is all of them (row M9).
 pub const DEFAULT_GROUPS: &str = "auto";
+
+fn supported_suites() -> impl Iterator<Item = &'static SuiteNames> {
+    SUITES.iter().filter(|names| is_supported(&names.suite))
+}
 
 /// All suites, in our order of preference; OpenSSL gives those of TLS 1.3 IANA's name.
 const SUITES: &[SuiteNames] = &[

@@ -3,12 +3,15 @@
 use core::marker::PhantomData;
 
 use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
-use sha2::{Digest, Sha256, Sha384};
+#[cfg(feature = "aes-gcm")]
+use sha2::Sha384;
+use sha2::{Digest, Sha256};
 
 /// SHA-256.
 pub(super) static SHA256: &dyn Hash = &Sha2::<Sha256>::new(HashAlgorithm::SHA256);
 
 /// SHA-384.
+#[cfg(feature = "aes-gcm")]
 pub(super) static SHA384: &dyn Hash = &Sha2::<Sha384>::new(HashAlgorithm::SHA384);
 
 /// A hash function of RustCrypto as rustls wants it.

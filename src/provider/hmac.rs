@@ -7,24 +7,29 @@ use hmac::{EagerHash, KeyInit, Mac};
 use rustls::crypto::hmac::{Hmac, Key, Tag};
 use rustls::crypto::tls12::{Prf, PrfUsingHmac};
 use rustls::crypto::tls13::{Hkdf, HkdfUsingHmac};
-use sha2::{Digest, Sha256, Sha384};
+#[cfg(feature = "aes-gcm")]
+use sha2::Sha384;
+use sha2::{Digest, Sha256};
 
 /// HMAC-SHA256.
 pub(super) static HMAC_SHA256: &dyn Hmac = &HmacOf::<Sha256>::NEW;
 
 /// HMAC-SHA384.
+#[cfg(feature = "aes-gcm")]
 pub(super) static HMAC_SHA384: &dyn Hmac = &HmacOf::<Sha384>::NEW;
 
 /// HKDF-SHA256.
 pub(super) static HKDF_SHA256: &dyn Hkdf = &HkdfUsingHmac(HMAC_SHA256);
 
 /// HKDF-SHA384.
+#[cfg(feature = "aes-gcm")]
 pub(super) static HKDF_SHA384: &dyn Hkdf = &HkdfUsingHmac(HMAC_SHA384);
 
 /// The PRF of TLS 1.2 with SHA-256.
 pub(super) static PRF_SHA256: &dyn Prf = &PrfUsingHmac(HMAC_SHA256);
 
 /// The PRF of TLS 1.2 with SHA-384 (RFC 5289 section 3).
+#[cfg(feature = "aes-gcm")]
 pub(super) static PRF_SHA384: &dyn Prf = &PrfUsingHmac(HMAC_SHA384);
 
 /// The HMAC of one hash function.

@@ -1,7 +1,8 @@
 //! The cipher suites: three of TLS 1.3 (RFC 8446 appendix B.4) and the six ECDHE AEAD suites of TLS 1.2 (RFC 5289,
 //! RFC 7905).
 //!
-//! ChaCha20-Poly1305 stands first because wasm has no AES instruction: constant-time AES is several times slower.
+//! ChaCha20-Poly1305 stands first because wasm has no AES instruction: constant-time AES is several times slower. Without
+//! the feature `aes-gcm` it stands alone, and what only AES-GCM needs drops out of the component.
 //!
 //! A key protects no more than `confidentiality_limit` records; before that, rustls changes it (1.3) or closes (1.2).
 //! For AES-GCM that is 2^24 full records, just below the 2^24.5 of RFC 8446 section 5.5, and keeps an attacker's
@@ -11,26 +12,38 @@
 //!
 //! [AEAD limits]: https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-aead-limits
 
-use guest_tls_kernels::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305};
+use guest_tls_kernels::ChaCha20Poly1305;
+#[cfg(feature = "aes-gcm")]
+use guest_tls_kernels::{Aes128Gcm, Aes256Gcm};
 use rustls::crypto::cipher::{Tls12AeadAlgorithm, Tls13AeadAlgorithm};
 use rustls::crypto::{CipherSuiteCommon, KeyExchangeAlgorithm};
 use rustls::{CipherSuite, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
-use super::hash::{SHA256, SHA384};
-use super::hmac::{HKDF_SHA256, HKDF_SHA384, PRF_SHA256, PRF_SHA384};
+use super::hash::SHA256;
+#[cfg(feature = "aes-gcm")]
+use super::hash::SHA384;
+use super::hmac::{HKDF_SHA256, PRF_SHA256};
+#[cfg(feature = "aes-gcm")]
+use super::hmac::{HKDF_SHA384, PRF_SHA384};
 use super::tls12::Tls12Aead;
 use super::tls13::Tls13Aead;
 
 /// All suites in our order of preference.
 pub static ALL: &[SupportedCipherSuite] = &[
     TLS13_CHACHA20_POLY1305_SHA256,
+    #[cfg(feature = "aes-gcm")]
     TLS13_AES_256_GCM_SHA384,
+    #[cfg(feature = "aes-gcm")]
     TLS13_AES_128_GCM_SHA256,
     TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    #[cfg(feature = "aes-gcm")]
     TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    #[cfg(feature = "aes-gcm")]
     TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    #[cfg(feature = "aes-gcm")]
     TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    #[cfg(feature = "aes-gcm")]
     TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 ];
 
@@ -47,6 +60,7 @@ pub static TLS13_CHACHA20_POLY1305_SHA256: SupportedCipherSuite = SupportedCiphe
 });
 
 /// `TLS_AES_256_GCM_SHA384` of TLS 1.3 (RFC 8446 appendix B.4).
+#[cfg(feature = "aes-gcm")]
 pub static TLS13_AES_256_GCM_SHA384: SupportedCipherSuite = SupportedCipherSuite::Tls13(&Tls13CipherSuite {
     common: CipherSuiteCommon {
         suite: CipherSuite::TLS13_AES_256_GCM_SHA384,
@@ -59,6 +73,7 @@ pub static TLS13_AES_256_GCM_SHA384: SupportedCipherSuite = SupportedCipherSuite
 });
 
 /// `TLS_AES_128_GCM_SHA256` of TLS 1.3, which every implementation has (RFC 8446 section 9.1).
+#[cfg(feature = "aes-gcm")]
 pub static TLS13_AES_128_GCM_SHA256: SupportedCipherSuite = SupportedCipherSuite::Tls13(&Tls13CipherSuite {
     common: CipherSuiteCommon {
         suite: CipherSuite::TLS13_AES_128_GCM_SHA256,
@@ -99,6 +114,7 @@ pub static TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: SupportedCipherSuite =
     });
 
 /// `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384` of TLS 1.2 (RFC 5289).
+#[cfg(feature = "aes-gcm")]
 pub static TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: SupportedCipherSuite =
     SupportedCipherSuite::Tls12(&Tls12CipherSuite {
         common: CipherSuiteCommon {
@@ -113,6 +129,7 @@ pub static TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: SupportedCipherSuite =
     });
 
 /// `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384` of TLS 1.2 (RFC 5289).
+#[cfg(feature = "aes-gcm")]
 pub static TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: SupportedCipherSuite =
     SupportedCipherSuite::Tls12(&Tls12CipherSuite {
         common: CipherSuiteCommon {
@@ -127,6 +144,7 @@ pub static TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: SupportedCipherSuite =
     });
 
 /// `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256` of TLS 1.2 (RFC 5289).
+#[cfg(feature = "aes-gcm")]
 pub static TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: SupportedCipherSuite =
     SupportedCipherSuite::Tls12(&Tls12CipherSuite {
         common: CipherSuiteCommon {
@@ -141,6 +159,7 @@ pub static TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: SupportedCipherSuite =
     });
 
 /// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` of TLS 1.2 (RFC 5289).
+#[cfg(feature = "aes-gcm")]
 pub static TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: SupportedCipherSuite =
     SupportedCipherSuite::Tls12(&Tls12CipherSuite {
         common: CipherSuiteCommon {
@@ -173,13 +192,18 @@ static RSA_SCHEMES: &[SignatureScheme] = &[
 ];
 
 static TLS13_CHACHA20: &dyn Tls13AeadAlgorithm = &Tls13Aead::<ChaCha20Poly1305>::NEW;
+#[cfg(feature = "aes-gcm")]
 static TLS13_AES_256: &dyn Tls13AeadAlgorithm = &Tls13Aead::<Aes256Gcm>::NEW;
+#[cfg(feature = "aes-gcm")]
 static TLS13_AES_128: &dyn Tls13AeadAlgorithm = &Tls13Aead::<Aes128Gcm>::NEW;
 static TLS12_CHACHA20: &dyn Tls12AeadAlgorithm = &Tls12Aead::<ChaCha20Poly1305>::NEW;
+#[cfg(feature = "aes-gcm")]
 static TLS12_AES_256: &dyn Tls12AeadAlgorithm = &Tls12Aead::<Aes256Gcm>::NEW;
+#[cfg(feature = "aes-gcm")]
 static TLS12_AES_128: &dyn Tls12AeadAlgorithm = &Tls12Aead::<Aes128Gcm>::NEW;
 
 /// Records under one AES-GCM key.
+#[cfg(feature = "aes-gcm")]
 const AES_GCM_LIMIT: u64 = 1 << 24;
 
 /// Records under one ChaCha20-Poly1305 key: as many as there are sequence numbers.
