@@ -33,7 +33,15 @@ impl Service {
         setup: &Setup,
         application: impl Fn() -> A + Send + 'static,
     ) -> Result<Service> {
-        let mut tls = Host::shared()?.instance().await?;
+        Service::start_in(Host::shared()?.instance().await?, setup, application).await
+    }
+
+    /// A service in this instance.
+    pub async fn start_in<A: Application + 'static>(
+        mut tls: Tls,
+        setup: &Setup,
+        application: impl Fn() -> A + Send + 'static,
+    ) -> Result<Service> {
         let context = good(tls.context(&context_options(setup)).await?)?;
         let server = good(tls.server(context, &pair_options(setup, Role::Server)).await?)?;
         Service::of(tls, server, application).await

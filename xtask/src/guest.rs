@@ -23,7 +23,12 @@ pub(crate) fn build(
 ) -> Result<PathBuf> {
     let mut cargo = wasm_std.cargo(project);
     cargo.current_dir(workspace);
-    cargo.args(["build", "--package", package, "--lib", "--target", wasm_std::TARGET, "--profile", profile]);
+    // Only the cdylib: for a library that is also an rlib cargo leaves out the link-time optimisation.
+    cargo.args(["rustc", "--package", package, "--lib", "--crate-type", "cdylib"]);
+    cargo.args(["--target", wasm_std::TARGET, "--profile", profile]);
+    // ring is C: clang compiles it, with the same vectors as all of Rust.
+    let variables = [("CC", "clang"), ("AR", "llvm-ar"), ("CFLAGS", "-msimd128")];
+    cargo.envs(variables.map(|(name, value)| (format!("{name}_{}", wasm_std::TARGET.replace('-', "_")), value)));
     Step::new(format!("build: {package} for {}, profile {profile}", wasm_std::TARGET), cargo).run()?;
     let folder = if profile == "dev" { "debug" } else { profile };
     let name = format!("{}.wasm", package.replace('-', "_"));

@@ -7,7 +7,7 @@
 //! cargo xtask test     # all tests
 //! ```
 //!
-//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`]); what they share is in [`project`] (where things
+//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`bench`]); what they share is in [`project`] (where things
 //! are), [`step`] (running a command with progress), [`wasm_std`] and [`tools`] (getting what is missing) and [`component`] (reading
 //! WebAssembly).
 
@@ -15,13 +15,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod build;
 mod component;
 mod demo;
+mod engine;
 mod fuzz;
-#[expect(dead_code, reason = "`ct` and `bench`, which come next, build guests")]
 mod guest;
 mod lint;
+mod npm;
 mod project;
 mod readme;
 mod rows;
@@ -43,6 +45,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Setup(setup::Arguments),
+    Bench(bench::Arguments),
     Build(build::Arguments),
     Wit(wit::Arguments),
     Demo(demo::Arguments),
@@ -64,6 +67,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let project = project::Project::find()?;
     match command {
         Command::Setup(arguments) => setup::run(&project, &arguments),
+        Command::Bench(arguments) => bench::run(&project, &arguments),
         Command::Build(arguments) => build::run(&project, &arguments),
         Command::Wit(arguments) => wit::run(&project, &arguments),
         Command::Demo(arguments) => demo::run(&project, &arguments),

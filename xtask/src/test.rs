@@ -2,14 +2,16 @@
 
 use std::{
     fmt::Write,
+    path::PathBuf,
     process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     build,
+    engine::{self, Engine},
     project::Project,
     rows,
     step::{Step, seconds},
@@ -24,6 +26,9 @@ use crate::{
 /// result counts as one failure.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Run nothing but the library's tests, in wasm, in this JavaScript engine; may be given twice
+    #[arg(long, value_enum)]
+    engine: Vec<Engine>,
     /// Only tests whose name contains this
     filter: Option<String>,
     /// For the test programs, such as --nocapture
@@ -34,6 +39,13 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
     let mut results = Vec::new();
+    if !arguments.engine.is_empty() {
+        let wasm_std = WasmStd::ensure(project)?;
+        for engine in &arguments.engine {
+            results.push(in_engine(project, &wasm_std, *engine, arguments));
+        }
+        return Ok(conclusion(&results, arguments));
+    }
     // Without these there is nothing to test with; what they need to say is in their errors.
     let wasm_std = note(&mut results, "set up and build", || build::step(project));
     note(&mut results, "contract", || {
@@ -62,14 +74,19 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     let own = ["--package", "xtask", "--package", "contract", "--profile", "xtask"];
     results.push(tests("xtask", arguments, project.cargo(), &own));
 
+    Ok(conclusion(&results, arguments))
+}
+
+/// Prints how the steps went.
+fn conclusion(results: &[Outcome], arguments: &Arguments) -> ExitCode {
     let counts = results.iter().fold(Counts::default(), |sum, outcome| sum + outcome.counts);
-    println!("\n{}", table(&results));
+    println!("\n{}", table(results));
     if counts == Counts::default() {
         eprintln!("no test ran: no name contains {:?}", arguments.filter.as_deref().unwrap_or_default());
     }
     println!("{} passed, {} failed", counts.passed, counts.failed);
     let good = counts.failed == 0 && counts.passed > 0;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// How a step went.
@@ -130,6 +147,53 @@ fn tests(name: &'static str, arguments: &Arguments, mut cargo: Command, what: &[
     outcome
 }
 
+/// Runs the library's tests in a JavaScript engine.
+fn in_engine(project: &Project, wasm_std: &WasmStd, engine: Engine, arguments: &Arguments) -> Outcome {
+    let name = match engine {
+        Engine::Node => "library, in Node",
+        Engine::Bun => "library, in Bun",
+    };
+    println!("\n=== {name} ===");
+    let started = Instant::now();
+    let mut outcome = match counts_in_engine(project, wasm_std, engine, name, arguments) {
+        Ok(counts) => Outcome { name, counts, time: Duration::ZERO },
+        Err(error) => Outcome::died(name, &error),
+    };
+    outcome.time = started.elapsed();
+    outcome
+}
+
+fn counts_in_engine(
+    project: &Project,
+    wasm_std: &WasmStd,
+    engine: Engine,
+    name: &'static str,
+    arguments: &Arguments,
+) -> Result<Counts> {
+    let mut cargo = wasm_std.cargo(project);
+    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(WASM_ARGUMENTS);
+    let built = Step::new(format!("{name}: build"), cargo).run()?;
+    let programs: Vec<_> = built.lines.iter().filter_map(|line| executable(line)).collect();
+    ensure!(!programs.is_empty(), "cargo built the tests, and named none of them");
+    let mut counts = Counts::default();
+    for program in programs {
+        let module = engine::transpile(project, &program)?;
+        let mut command = Command::new(engine.program(project)?);
+        command.arg(project.root.join("host-tests/js/run.mjs")).arg(module);
+        command.args(&arguments.filter).args(&arguments.arguments);
+        let mut own = Counts::default();
+        let status = Step::new(name, command).stream(&mut |line| own = own + parse(line).unwrap_or_default())?;
+        counts = counts + judged(own, status.success());
+    }
+    Ok(counts)
+}
+
+/// The program that a line of cargo's JSON names.
+fn executable(line: &str) -> Option<PathBuf> {
+    let (_, rest) = line.split_once("\"executable\":\"")?;
+    Some(rest.split_once('"')?.0.into())
+}
+
 /// What the result of a test command counts: one that failed without a failed test died on the way.
 fn judged(counts: Counts, success: bool) -> Counts {
     let died = !success && counts.failed == 0;
@@ -178,6 +242,8 @@ const WASM_ARGUMENTS: &[&str] = &[
     "guest-tls-kernels",
     "--lib",
     "--no-default-features",
+    "--features",
+    "guest-tls/aes-gcm",
     "--target",
     wasm_std::TARGET,
     "--config",
@@ -190,6 +256,13 @@ const RUNNER: &str = "wasi-runner";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_program_is_named_by_cargos_json() {
+        let line = r#"{"reason":"compiler-artifact","filenames":["/t/x.wasm"],"executable":"/t/x.wasm","fresh":true}"#;
+        assert_eq!(executable(line), Some("/t/x.wasm".into()));
+        assert_eq!(executable(r#"{"reason":"compiler-artifact","executable":null,"fresh":true}"#), None);
+    }
 
     #[test]
     fn cargos_lines_are_read() {

