@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use ::aes::cipher::{BlockCipherEncrypt, KeyInit};
 
-use super::array;
+use super::{array, at_every_length_and_alignment};
 use crate::aes::{Aes, sub_word};
 
 /// FIPS 197 section 5.1.1: the inverse in GF(2^8), and an affine map.
@@ -46,4 +46,23 @@ fn counters() {
             assert_eq!(aes_256.counters(&nonce).batch(batch)[..], expected_256, "AES-256, batch {batch}");
         }
     }
+}
+
+/// The key stream over texts that are no whole batches.
+#[test]
+fn texts_of_every_length_and_alignment() {
+    let (key, nonce) = (array::<32>(1), array(2));
+    let other = ::aes::Aes256::new_from_slice(&key).unwrap();
+    let blocks = (24_u32..).map(|counter| {
+        let mut block = [&nonce[..], &counter.to_be_bytes()].concat().try_into().unwrap();
+        other.encrypt_block((&mut block as &mut [u8; 16]).into());
+        block
+    });
+    let key_stream: Vec<u8> = blocks.take(64).flatten().collect();
+    let aes = Aes::new_256(&key);
+    at_every_length_and_alignment(|text| {
+        let expected: Vec<u8> = text.iter().zip(&key_stream).map(|(byte, key)| byte ^ key).collect();
+        aes.counters(&nonce).xor(3, text);
+        assert!(text == expected, "{} bytes", text.len());
+    });
 }

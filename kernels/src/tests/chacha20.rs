@@ -2,24 +2,21 @@
 
 use std::vec;
 
-use super::{array, bytes};
+use super::{array, at_every_length_and_alignment, bytes};
 use crate::chacha20::ChaCha20;
 
 #[test]
 fn blocks_at_every_kind_of_counter() {
     for counter in [0, 1, 4, 0x7fff_fffe, 0x8000_0000, u32::MAX - 8, u32::MAX - 3, u32::MAX - 1, u32::MAX] {
         for len in [1, 63, 64, 255, 256, 257, 512, 700, 1024, 1100] {
-            let (key, nonce) = (array(u64::from(counter)), array(len as u64));
-            let mut text = bytes(7, len);
-            let mut expected = text.clone();
-            ChaCha20::new(&key, &nonce).xor(counter, &mut text);
-            for (at, block) in expected.chunks_mut(64).enumerate() {
-                let key_stream = block_function(&key, &nonce, counter.wrapping_add(at as u32));
-                block.iter_mut().zip(key_stream).for_each(|(byte, key_stream)| *byte ^= key_stream);
-            }
-            assert!(text == expected, "{len} bytes from counter {counter}");
+            check(&array(u64::from(counter)), &array(len as u64), counter, &mut bytes(7, len));
         }
     }
+}
+
+#[test]
+fn texts_of_every_length_and_alignment() {
+    at_every_length_and_alignment(|text| check(&array(1), &array(2), 3, text));
 }
 
 /// RFC 8439 section 2.3.2.
@@ -31,6 +28,16 @@ fn block_of_the_rfc() {
     ChaCha20::new(&key, &nonce).xor(1, &mut block);
     assert_eq!(block[..8], [0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15]);
     assert_eq!(block, block_function(&key, &nonce, 1));
+}
+
+fn check(key: &[u8; 32], nonce: &[u8; 12], counter: u32, text: &mut [u8]) {
+    let mut expected = text.to_vec();
+    for (at, block) in expected.chunks_mut(64).enumerate() {
+        let key_stream = block_function(key, nonce, counter.wrapping_add(at as u32));
+        block.iter_mut().zip(key_stream).for_each(|(byte, key_stream)| *byte ^= key_stream);
+    }
+    ChaCha20::new(key, nonce).xor(counter, text);
+    assert!(text == expected, "{} bytes from counter {counter}", text.len());
 }
 
 /// RFC 8439 section 2.3, as it stands there.

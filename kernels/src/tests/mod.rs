@@ -7,9 +7,11 @@
 mod aead;
 mod aes;
 mod chacha20;
+mod differential;
 mod ghash;
 mod poly1305;
 
+use std::vec;
 use std::vec::Vec;
 
 /// Bytes that look random, the same in each run.
@@ -27,4 +29,22 @@ fn bytes(seed: u64, len: usize) -> Vec<u8> {
 
 fn array<const N: usize>(seed: u64) -> [u8; N] {
     bytes(seed, N).try_into().unwrap()
+}
+
+/// Gives `check` a text of every length up to 1024, each at every distance from a multiple of 16; nothing beside it may
+/// be written.
+fn at_every_length_and_alignment(check: impl Fn(&mut [u8])) {
+    for len in 0..=1024 {
+        let text = bytes(len as u64, len);
+        let mut buffer = vec![0; 32 + len];
+        let aligned = buffer.as_ptr().align_offset(16);
+        for offset in 0..16 {
+            let (before, rest) = buffer.split_at_mut(aligned + offset);
+            let (here, after) = rest.split_at_mut(len);
+            here.copy_from_slice(&text);
+            check(here);
+            here.fill(0);
+            assert!(before.iter().chain(&*after).all(|byte| *byte == 0), "bytes beside {len} bytes, offset {offset}");
+        }
+    }
 }
