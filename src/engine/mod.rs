@@ -5,6 +5,9 @@
 mod client_hello;
 mod connection;
 mod contexts;
+#[cfg(feature = "ct")]
+#[doc(hidden)]
+pub mod ct;
 mod details;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -8,6 +8,8 @@
 
 mod cache;
 pub(super) mod client;
+#[cfg(feature = "ct")]
+pub(super) mod ct;
 #[cfg(fuzzing)]
 pub(super) mod fuzzing;
 pub(super) mod server;
