@@ -12,10 +12,12 @@
 //! * [`conversation`]: one connection, a step at a time, for events and answers; [`peers::command`]: its other end.
 //! * [`judge`]: Node says what the component must say.
 //! * [`memory`]: two connections in one instance, with no TCP between them.
+//! * [`ct`]: whether the time of an operation depends on a secret.
 
 pub mod bindings;
 pub mod certificates;
 pub mod conversation;
+pub mod ct;
 pub mod exchange;
 pub mod hello;
 pub mod host;

@@ -7,9 +7,10 @@
 //! cargo xtask test     # all tests
 //! ```
 //!
-//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`bench`]); what they share is in [`project`] (where things
-//! are), [`step`] (running a command with progress), [`wasm_std`] and [`tools`] (getting what is missing) and [`component`] (reading
-//! WebAssembly).
+//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`bench`],
+//! [`ct`], [`differential`]); what they share is in [`project`] (where things are), [`step`] (running a command with progress), [`wasm_std`],
+//! [`tools`] and [`npm`] (getting what is missing), [`guest`] (building components to measure), [`engine`] (running components in
+//! JavaScript engines) and [`component`] (reading WebAssembly).
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod build;
 mod component;
+mod ct;
 mod demo;
 mod engine;
 mod fuzz;
@@ -53,6 +55,7 @@ enum Command {
     Rows(rows::Arguments),
     Lint(lint::Arguments),
     Fuzz(fuzz::Arguments),
+    Ct(ct::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -75,5 +78,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rows(arguments) => rows::run(&project, &arguments),
         Command::Lint(arguments) => lint::run(&project, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&project, &arguments),
+        Command::Ct(arguments) => ct::run(&project, &arguments),
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    build,
+    build, ct,
     engine::{self, Engine},
     project::Project,
     rows,
@@ -66,6 +66,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             Err(error) => results.push(Outcome::died(name, &error)),
         }
     }
+    note(&mut results, "guest of the measurement", || ct::guest(project, &WasmStd::ensure(project)?));
     results.push(tests("component, in a host", arguments, project.cargo(), &["--package", "host-tests"]));
     note(&mut results, "rows of the contract", || {
         println!("{}", rows::check(project)?);
@@ -201,7 +202,7 @@ fn judged(counts: Counts, success: bool) -> Counts {
 }
 
 /// Cargo for tests in wasm, with the program that runs them.
-fn wasm_cargo(project: &Project, wasm_std: &WasmStd) -> Result<Command> {
+pub(crate) fn wasm_cargo(project: &Project, wasm_std: &WasmStd) -> Result<Command> {
     let mut cargo = project.cargo();
     cargo.args(["build", "--package", "host-tests", "--bin", RUNNER]);
     Step::new("build: the program that runs tests in wasm", cargo).run()?;
