@@ -73,10 +73,10 @@ struct Unaligned(v128);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm {
     pub(crate) use core::arch::wasm32::{
-        i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, u8x16, u8x16_shl, u8x16_shr, u8x16_splat, u32x4,
-        u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat, u64x2, u64x2_add, u64x2_extmul_high_u32x4,
-        u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, v128, v128_and, v128_or,
-        v128_xor,
+        i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, i64x2_extmul_high_i32x4, i64x2_extmul_low_i32x4, u8x16,
+        u8x16_shl, u8x16_shr, u8x16_splat, u32x4, u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat,
+        u32x4_sub, u64x2, u64x2_add, u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl,
+        u64x2_shr, u64x2_splat, u64x2_sub, v128, v128_and, v128_or, v128_xor,
     };
     use core::arch::wasm32::{v128_load, v128_store};
 
@@ -181,6 +181,11 @@ mod portable {
     }
 
     #[inline(always)]
+    pub(crate) fn u32x4_sub(a: v128, b: v128) -> v128 {
+        v128(core::array::from_fn(|lane| a.0[lane].wrapping_sub(b.0[lane])))
+    }
+
+    #[inline(always)]
     pub(crate) fn u32x4_shl(a: v128, amount: u32) -> v128 {
         v128(a.0.map(|lane| lane << amount))
     }
@@ -194,6 +199,12 @@ mod portable {
     pub(crate) fn u64x2_add(a: v128, b: v128) -> v128 {
         let ([a0, a1], [b0, b1]) = (as_u64(a), as_u64(b));
         u64x2(a0.wrapping_add(b0), a1.wrapping_add(b1))
+    }
+
+    #[inline(always)]
+    pub(crate) fn u64x2_sub(a: v128, b: v128) -> v128 {
+        let ([a0, a1], [b0, b1]) = (as_u64(a), as_u64(b));
+        u64x2(a0.wrapping_sub(b0), a1.wrapping_sub(b1))
     }
 
     #[inline(always)]
@@ -216,6 +227,18 @@ mod portable {
     #[inline(always)]
     pub(crate) fn u64x2_extmul_high_u32x4(a: v128, b: v128) -> v128 {
         u64x2(u64::from(a.0[2]) * u64::from(b.0[2]), u64::from(a.0[3]) * u64::from(b.0[3]))
+    }
+
+    #[inline(always)]
+    pub(crate) fn i64x2_extmul_low_i32x4(a: v128, b: v128) -> v128 {
+        let times = |lane: usize| (i64::from(a.0[lane] as i32) * i64::from(b.0[lane] as i32)) as u64;
+        u64x2(times(0), times(1))
+    }
+
+    #[inline(always)]
+    pub(crate) fn i64x2_extmul_high_i32x4(a: v128, b: v128) -> v128 {
+        let times = |lane: usize| (i64::from(a.0[lane] as i32) * i64::from(b.0[lane] as i32)) as u64;
+        u64x2(times(2), times(3))
     }
 
     #[inline(always)]

@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::field::{LIMBS, Pair, from_bytes, to_bytes};
+use super::inverse::inverse;
 use super::x25519;
+use crate::simd::u32x4_splat;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
@@ -21,39 +23,71 @@ proptest! {
     }
 
     #[test]
-    fn products(a in limbs_of(3), b in limbs_of(4), c in limbs_of(2), d in limbs_of(6)) {
+    fn products(a in limbs_of(3), b in limbs_of(3), c in limbs_of(2), d in limbs_of(1)) {
         check_product([&a, &c], [&b, &d]);
         check_square(&a, &c);
     }
 
     #[test]
-    fn inverses(a in any::<[u8; 32]>(), b in any::<[u8; 32]>()) {
-        let pair = Pair::new(&from_bytes(&a), &from_bytes(&b));
-        for (bytes, lane) in [a, b].iter().zip(pair.mul(&pair.invert()).lanes()) {
-            let one = u8::from(value(&from_bytes(bytes)) != U256::ZERO);
-            prop_assert_eq!(to_bytes(&lane), first_byte([0; 32], one));
+    fn sums_and_exchanges(a in limbs_of(1), b in limbs_of(1), c in limbs_of(1), d in limbs_of(1), mask in any::<bool>()) {
+        let (pair, other) = (Pair::new(&a, &b), Pair::new(&c, &d));
+        let zip = |f: fn(i32, i32) -> i32, a: &[i32; LIMBS], b: &[i32; LIMBS]| core::array::from_fn(|i| f(a[i], b[i]));
+        prop_assert_eq!(numbers(&pair), [a, b]);
+        prop_assert_eq!(numbers(&pair.swapped()), [b, a]);
+        prop_assert_eq!(numbers(&pair.blended(&other)), [a, d]);
+        prop_assert_eq!(numbers(&pair.add(&other)), [zip(|x, y| x + y, &a, &c), zip(|x, y| x + y, &b, &d)]);
+        prop_assert_eq!(numbers(&pair.sub(&other)), [zip(|x, y| x - y, &a, &c), zip(|x, y| x - y, &b, &d)]);
+        let selected = pair.select(&other, u32x4_splat(if mask { u32::MAX } else { 0 }));
+        prop_assert_eq!(numbers(&selected), if mask { [c, d] } else { [a, b] });
+    }
+
+    #[test]
+    fn inverses(bytes in any::<[u8; 32]>()) {
+        check_inverse(&bytes);
+    }
+}
+
+/// Numbers at the edges, and those with few bits, which take other ways through the division steps.
+#[test]
+fn inverses_at_the_edges() {
+    for first in 0..=0xff {
+        for (rest, last) in [(0, 0), (0xff, 0x7f), (0xff, 0xff)] {
+            let mut bytes = first_byte([rest; 32], first);
+            bytes[31] = last;
+            check_inverse(&bytes);
         }
+    }
+    for bit in 0..256 {
+        let mut bytes = [0; 32];
+        bytes[bit / 8] = 1 << (bit % 8);
+        check_inverse(&bytes);
+        check_inverse(&bytes.map(|byte| !byte));
     }
 }
 
 /// Limbs as large as the rule of magnitudes allows, in all signs.
 #[test]
 fn products_at_the_bounds() {
-    for (m, n) in [(1, 1), (1, 12), (2, 6), (3, 4), (4, 3), (7, 1)] {
+    for (m, n) in [(1, 1), (1, 3), (2, 3), (3, 3)] {
         for pattern in 0..16_u32 {
             let extreme = |magnitude: i32, pattern: u32| -> [i32; LIMBS] {
                 core::array::from_fn(|i| {
                     let sign = if pattern >> (i % 2) & 1 == 1 { -1 } else { 1 };
-                    // 7 * 2^28 is the largest that fits into the 32 bits of a limb.
-                    sign * (magnitude.min(7) << 28)
+                    sign * magnitude * bound(i)
                 })
             };
             let (a, b) = (extreme(m, pattern), extreme(n, pattern >> 2));
             check_product([&a, &b], [&b, &a]);
         }
     }
-    let largest = [3 << 28; LIMBS];
+    let largest = core::array::from_fn(|i| 3 * bound(i));
     check_square(&largest, &largest.map(|limb| -limb));
+    // Columns as far from zero as they can be.
+    for negative in [0_u32, 0x1ff] {
+        check_product([&largest, &largest], [&signs(&largest, negative), &signs(&largest, negative ^ 0x1ff)]);
+    }
+    // Differences of limbs as large as they can be.
+    check_square(&signs(&largest, 0x155), &signs(&largest, 0x0f));
 }
 
 /// Points of small order, and those that are p or above and so stand for another number.
@@ -89,7 +123,7 @@ fn numbers_are_written_below_p() {
         assert_eq!(to_bytes(&from_bytes(&bytes)), expected);
         // The number below zero that is the same, and limbs at their bounds.
         let minus: [i32; LIMBS] =
-            Pair::new(&[0; LIMBS], &[0; LIMBS]).sub(&Pair::new(&from_bytes(&bytes), &[1 << 28; LIMBS])).lanes()[0];
+            Pair::new(&[0; LIMBS], &[0; LIMBS]).sub(&Pair::new(&from_bytes(&bytes), &[1 << 28; LIMBS])).left();
         let negative = U256::from_le_slice(&to_bytes(&minus));
         assert_eq!(negative.add_mod(&value(&from_bytes(&bytes)), &p()), U256::ZERO);
     }
@@ -104,23 +138,47 @@ fn check_exchange(scalar: &[u8; 32], point: &[u8; 32]) {
 }
 
 fn check_product(a: [&[i32; LIMBS]; 2], b: [&[i32; LIMBS]; 2]) {
-    let product = Pair::new(a[0], a[1]).mul(&Pair::new(b[0], b[1])).lanes();
+    let product = Pair::new(a[0], a[1]).mul(&Pair::new(b[0], b[1]));
+    let product = numbers(&product);
     for i in 0..2 {
         check_result(&product[i], value(a[i]).mul_mod(&value(b[i]), &p()));
     }
 }
 
 fn check_square(a: &[i32; LIMBS], b: &[i32; LIMBS]) {
-    let squares = Pair::new(a, b).square().lanes();
+    let squares = numbers(&Pair::new(a, b).square());
     for (square, root) in squares.iter().zip([a, b]) {
         check_result(square, value(root).mul_mod(&value(root), &p()));
     }
 }
 
 fn check_result(result: &[i32; LIMBS], expected: U256) {
-    let bound = |i| (1 << 28) + if i == 1 { 1 << 17 } else { 0 };
     assert!(result.iter().enumerate().all(|(i, limb)| limb.abs() <= bound(i)), "{result:?}");
     assert_eq!(value(result), expected, "{result:?}");
+}
+
+fn check_inverse(bytes: &[u8; 32]) {
+    let value = U256::from_le_slice(bytes).rem(&p());
+    let inverse = U256::from_le_slice(&inverse(&value.to_le_bytes().into()));
+    assert!(inverse < *p());
+    let product = U256::from(u8::from(value != U256::ZERO));
+    assert_eq!(value.mul_mod(&inverse, &p()), product, "{bytes:?}");
+    assert_eq!(value == U256::ZERO, inverse == U256::ZERO);
+}
+
+/// Both numbers.
+fn numbers(pair: &Pair) -> [[i32; LIMBS]; 2] {
+    [pair.left(), pair.swapped().left()]
+}
+
+/// The limbs whose bits are set in `negative` negated.
+fn signs(limbs: &[i32; LIMBS], negative: u32) -> [i32; LIMBS] {
+    core::array::from_fn(|i| if negative >> i & 1 == 1 { -limbs[i] } else { limbs[i] })
+}
+
+/// How large a limb of magnitude 1 is.
+fn bound(i: usize) -> i32 {
+    (1 << 28) + if i == 1 { 1 << 15 } else { 0 }
 }
 
 /// The number modulo p.
@@ -137,8 +195,9 @@ fn p() -> NonZero<U256> {
 }
 
 fn limbs_of(magnitude: i32) -> impl Strategy<Value = [i32; LIMBS]> {
-    let bound = magnitude << 28;
-    proptest::array::uniform9(prop_oneof![4 => -bound..=bound, 1 => Just(bound), 1 => Just(-bound), 1 => Just(0)])
+    let fraction = prop_oneof![4 => -1.0..=1.0, 1 => Just(1.0), 1 => Just(-1.0), 1 => Just(0.0)];
+    proptest::array::uniform9(fraction)
+        .prop_map(move |fractions| core::array::from_fn(|i| (fractions[i] * f64::from(magnitude * bound(i))) as i32))
 }
 
 fn first_byte(mut bytes: [u8; 32], first: u8) -> [u8; 32] {
