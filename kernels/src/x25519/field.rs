@@ -9,7 +9,7 @@
 //! # Method
 //! On x64 Cranelift makes three instructions of a widening multiplication, since it shuffles both factors before. So there
 //! are to be few: 45 and not 81 for a product, by Karatsuba's method for each two limbs (cf. A. Weimerskirch and C. Paar,
-//! "Generalizations of the Karatsuba algorithm for efficient implementations", 2003, section 3.2):
+//! "Generalizations of the Karatsuba algorithm for efficient implementations", 2003):
 //! `a_i b_j + a_j b_i = a_i b_i + a_j b_j - (a_i - a_j) (b_i - b_j)`. What is left of a column k are the products `a_i b_i` with
 //! i and k - i in range, a sum that goes on from column to column, less those of the differences.
 //!
@@ -65,12 +65,17 @@ impl Pair {
     pub(super) const ZERO: Self = Self([u32x4(0, 0, 0, 0); 5]);
 
     /// `left` and `right`.
-    pub(super) fn new(left: &[i32; LIMBS], right: &[i32; LIMBS]) -> Self {
-        let limbs = |i: usize, j: usize| {
-            let [a, b, c, d] = [left[i], right[i], left[j], right[j]].map(|limb| limb as u32);
-            u32x4(a, b, c, d)
-        };
-        Self([limbs(0, 1), limbs(2, 3), limbs(4, 5), limbs(6, 7), limbs(8, 8)])
+    pub(super) const fn new(left: &[i32; LIMBS], right: &[i32; LIMBS]) -> Self {
+        const fn limbs(left: &[i32; LIMBS], right: &[i32; LIMBS], i: usize, j: usize) -> v128 {
+            u32x4(left[i] as u32, right[i] as u32, left[j] as u32, right[j] as u32)
+        }
+        Self([
+            limbs(left, right, 0, 1),
+            limbs(left, right, 2, 3),
+            limbs(left, right, 4, 5),
+            limbs(left, right, 6, 7),
+            limbs(left, right, 8, 8),
+        ])
     }
 
     /// The left number.
@@ -347,12 +352,12 @@ pub(super) fn from_bytes(bytes: &[u8; 32]) -> [i32; LIMBS] {
     limbs.map(|limb| limb as i32)
 }
 
-/// The number as 32 bytes, the lowest first, below p. Its magnitude is 1.
+/// The number as 32 bytes, the lowest first, below p. Its magnitude is 2 at most.
 pub(super) fn to_bytes(limbs: &[i32; LIMBS]) -> [u8; 32] {
-    // Above zero first: 2^261 - 1216, which is 64 p, has limbs of 29 ones but for the lowest.
-    let mut limbs = limbs.map(|limb| i64::from(limb) + MASK);
-    limbs[0] -= 1215;
-    // What is above 2^255 comes back 19 times, at most 2^6 of it; and once more, which is 0 or 1.
+    // Above zero first: 2^261 - 1216, which is 64 p, has limbs of 29 ones but for the lowest. It is added twice.
+    let mut limbs = limbs.map(|limb| i64::from(limb) + 2 * MASK);
+    limbs[0] -= 2 * 1215;
+    // What is above 2^255 comes back 19 times, at most 2^8 of it; and once more, which is 0 or 1.
     for _ in 0..2 {
         carry_down(&mut limbs);
         let above = limbs[LIMBS - 1] >> TOP_BITS;

@@ -8,9 +8,11 @@ use crypto_bigint::{NonZero, U256};
 use proptest::prelude::*;
 use x25519_dalek::{PublicKey, StaticSecret};
 
+use super::base::Entry;
 use super::field::{LIMBS, Pair, from_bytes, to_bytes};
 use super::inverse::inverse;
-use super::x25519;
+use super::table::BASE;
+use super::{public_key, x25519};
 use crate::simd::u32x4_splat;
 
 proptest! {
@@ -20,6 +22,7 @@ proptest! {
     fn exchanges(scalar in any::<[u8; 32]>(), point in any::<[u8; 32]>()) {
         check_exchange(&scalar, &point);
         check_exchange(&scalar, &first_byte([0; 32], 9));
+        check_public_key(&scalar);
     }
 
     #[test]
@@ -105,8 +108,9 @@ fn points_at_the_edges() {
             check_exchange(&[7; 32], &point);
         }
     }
-    for scalar in [[0; 32], [0xff; 32], [0x55; 32], [0xaa; 32]] {
-        check_exchange(&scalar, &[9; 32]);
+    for byte in 0..=0xff {
+        check_exchange(&[byte; 32], &[9; 32]);
+        check_public_key(&[byte; 32]);
     }
     for zero in [[0; 32], first_byte([0; 32], 1), first_byte([0xff; 32], 0xec), first_byte([0xff; 32], 0xed)] {
         assert_eq!(*x25519(&[7; 32], &zero), [0; 32]);
@@ -127,9 +131,55 @@ fn numbers_are_written_below_p() {
         let negative = U256::from_le_slice(&to_bytes(&minus));
         assert_eq!(negative.add_mod(&value(&from_bytes(&bytes)), &p()), U256::ZERO);
     }
-    for limbs in [[1 << 28; LIMBS], [-1 << 28; LIMBS], [0; LIMBS]] {
+    for limbs in [[1 << 29; LIMBS], [-1 << 29; LIMBS], [1 << 28; LIMBS], [-1 << 28; LIMBS], [0; LIMBS]] {
         assert_eq!(U256::from_le_slice(&to_bytes(&limbs)), value(&limbs));
     }
+}
+
+/// The table made from its definition, with affine points and the addition of Edwards' form (RFC 8032 section 5.1.4).
+#[test]
+fn table_is_what_it_stands_for() {
+    let d = quotient(&U256::from(121_665_u32).neg_mod(&p()), &U256::from(121_666_u32));
+    let base_y = quotient(&U256::from(4_u8), &U256::from(5_u8));
+    // RFC 8032 section 5.1
+    let base_x = U256::from_be_hex("216936d3cd6e53fec0a4e231fdd6dc5c692cc7609525a7b2c9562d608f25d51a");
+    let add = |(x1, y1): (U256, U256), (x2, y2): (U256, U256)| {
+        let times = |a: &U256, b: &U256| a.mul_mod(b, &p());
+        let product = times(&d, &times(&times(&x1, &x2), &times(&y1, &y2)));
+        let x = times(&x1, &y2).add_mod(&times(&x2, &y1), &p());
+        let y = times(&y1, &y2).add_mod(&times(&x1, &x2), &p());
+        let one = U256::ONE;
+        (quotient(&x, &one.add_mod(&product, &p())), quotient(&y, &one.sub_mod(&product, &p())))
+    };
+    let mut powers = std::vec![(base_x, base_y)];
+    for _ in 1..256 {
+        let last = powers[powers.len() - 1];
+        powers.push(add(last, last));
+    }
+    for (m, block) in BASE.iter().enumerate() {
+        for (e, entry) in block.iter().enumerate() {
+            let (x, y) = (0..3).fold(powers[16 * m + 12], |sum, j| {
+                let (x, y) = powers[16 * m + 4 * j];
+                add(sum, if e >> j & 1 == 1 { (x, y) } else { (x.neg_mod(&p()), y) })
+            });
+            let limbs = |number: U256| from_bytes(&number.to_le_bytes().into());
+            let two_d = d.add_mod(&d, &p());
+            let product = two_d.mul_mod(&x, &p()).mul_mod(&y, &p());
+            let (sum, difference) = (y.add_mod(&x, &p()), y.sub_mod(&x, &p()));
+            let expected = Entry { sum: limbs(sum), difference: limbs(difference), product: limbs(product) };
+            assert_eq!(*entry, expected, "block {m}, entry {e}");
+        }
+    }
+}
+
+fn quotient(a: &U256, b: &U256) -> U256 {
+    let inverse = U256::from_le_slice(&inverse(&b.to_le_bytes().into()));
+    a.mul_mod(&inverse, &p())
+}
+
+fn check_public_key(scalar: &[u8; 32]) {
+    let expected = PublicKey::from(&StaticSecret::from(*scalar));
+    assert_eq!(public_key(scalar), *expected.as_bytes(), "{scalar:?}");
 }
 
 fn check_exchange(scalar: &[u8; 32], point: &[u8; 32]) {

@@ -1,13 +1,9 @@
 //! X25519 (RFC 7748) as RFC 8446 section 7.4.2 uses it.
-//!
-//! Multiples of the peer's point come from our own ladder. Those of the base point, our shares, come from the dalek
-//! crate, whose table for Ed25519 is quicker than any ladder.
 
-use guest_tls_kernels::x25519::x25519;
+use guest_tls_kernels::x25519::{public_key, x25519};
 use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup};
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 use super::INVALID_KEY_SHARE;
@@ -36,26 +32,25 @@ impl SupportedKxGroup for X25519 {
 
 /// Our half of one exchange. The secret is wiped when it is dropped.
 pub(in crate::provider) struct KeyPair {
-    secret: StaticSecret,
-    public: PublicKey,
+    secret: Zeroizing<[u8; 32]>,
+    share: [u8; SHARE_LEN],
 }
 
 impl KeyPair {
     /// A fresh pair.
     pub(super) fn generate() -> Result<Self, Error> {
-        Ok(Self::from_secret(*random::secret()?))
+        Ok(Self::from_secret(random::secret()?))
     }
 
     /// The pair of a secret.
-    pub(in crate::provider) fn from_secret(secret: [u8; 32]) -> Self {
-        let secret = StaticSecret::from(secret);
-        let public = PublicKey::from(&secret);
-        Self { secret, public }
+    pub(in crate::provider) fn from_secret(secret: Zeroizing<[u8; 32]>) -> Self {
+        let share = public_key(&secret);
+        Self { secret, share }
     }
 
     /// Our share.
     pub(super) fn share(&self) -> &[u8; SHARE_LEN] {
-        self.public.as_bytes()
+        &self.share
     }
 
     /// The secret that the peer gets as well.
@@ -63,7 +58,7 @@ impl KeyPair {
     /// A share of small order gives a secret of zeros, whatever ours is: RFC 8446 section 7.4.2 has us abort.
     pub(super) fn agree(&self, peer_share: &[u8]) -> Result<Zeroizing<[u8; SHARE_LEN]>, Error> {
         let peer = <[u8; SHARE_LEN]>::try_from(peer_share).map_err(|_| INVALID_KEY_SHARE)?;
-        let shared = x25519(self.secret.as_bytes(), &peer);
+        let shared = x25519(&self.secret, &peer);
         // All of it is looked at, so that the time says nothing of a secret that is good.
         match shared.iter().fold(0, |any, byte| any | byte) {
             0 => Err(INVALID_KEY_SHARE),

