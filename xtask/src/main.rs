@@ -21,6 +21,7 @@ mod build;
 mod component;
 mod ct;
 mod demo;
+mod differential;
 mod engine;
 mod fuzz;
 mod guest;
@@ -56,6 +57,7 @@ enum Command {
     Lint(lint::Arguments),
     Fuzz(fuzz::Arguments),
     Ct(ct::Arguments),
+    Differential(differential::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -79,5 +81,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Lint(arguments) => lint::run(&project, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&project, &arguments),
         Command::Ct(arguments) => ct::run(&project, &arguments),
+        Command::Differential(arguments) => differential::run(&project, &arguments),
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     ));
     if let Some(wasm_std) = wasm_std.or_else(|| WasmStd::ensure(project).ok()) {
         let name = "library, in wasm";
-        match wasm_cargo(project, &wasm_std) {
+        match build_wasm_runner(project).and_then(|()| wasm_cargo(project, &wasm_std)) {
             Ok(cargo) => results.push(tests(name, arguments, cargo, WASM_ARGUMENTS)),
             Err(error) => results.push(Outcome::died(name, &error)),
         }
@@ -201,11 +201,16 @@ fn judged(counts: Counts, success: bool) -> Counts {
     Counts { failed: counts.failed + u64::from(died), ..counts }
 }
 
-/// Cargo for tests in wasm, with the program that runs them.
-pub(crate) fn wasm_cargo(project: &Project, wasm_std: &WasmStd) -> Result<Command> {
+/// Builds the program that runs tests in wasm.
+pub(crate) fn build_wasm_runner(project: &Project) -> Result<()> {
     let mut cargo = project.cargo();
     cargo.args(["build", "--package", "host-tests", "--bin", RUNNER]);
     Step::new("build: the program that runs tests in wasm", cargo).run()?;
+    Ok(())
+}
+
+/// Cargo for tests in wasm, with the program that runs them.
+pub(crate) fn wasm_cargo(project: &Project, wasm_std: &WasmStd) -> Result<Command> {
     let mut cargo = wasm_std.cargo(project);
     let variable = format!("CARGO_TARGET_{}_RUNNER", wasm_std::TARGET.to_uppercase().replace('-', "_"));
     let runner = project.target.join("debug").join(RUNNER);

@@ -1,4 +1,6 @@
 //! Runs a wasip2 command: `wasi-runner test.wasm ARGUMENT…`. Cargo's runner for the tests that run in wasm.
+//!
+//! Of the environment the command sees the variables whose names begin with `GUEST_TLS_`.
 
 use std::process::ExitCode;
 
@@ -38,7 +40,8 @@ async fn run() -> Result<u8> {
     let component = Component::from_file(&engine, path).map_err(anyhow_of)?;
     let mut linker = Linker::<State>::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(anyhow_of)?;
-    let ctx = WasiCtx::builder().inherit_stdio().args(&arguments).build();
+    let variables: Vec<_> = std::env::vars().filter(|(name, _)| name.starts_with("GUEST_TLS_")).collect();
+    let ctx = WasiCtx::builder().inherit_stdio().args(&arguments).envs(&variables).build();
     let mut store = Store::new(&engine, State { ctx, table: ResourceTable::new() });
     let command = Command::instantiate_async(&mut store, &component, &linker).await.map_err(anyhow_of)?;
     match command.wasi_cli_run().call_run(&mut store).await {
