@@ -73,10 +73,11 @@ struct Unaligned(v128);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm {
     pub(crate) use core::arch::wasm32::{
-        i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, i64x2_extmul_high_i32x4, i64x2_extmul_low_i32x4, u8x16,
-        u8x16_shl, u8x16_shr, u8x16_splat, u32x4, u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat,
-        u32x4_sub, u64x2, u64x2_add, u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl,
-        u64x2_shr, u64x2_splat, u64x2_sub, v128, v128_and, v128_or, v128_xor,
+        i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, i64x2_extend_high_i32x4, i64x2_extend_low_i32x4,
+        i64x2_extmul_high_i32x4, i64x2_extmul_low_i32x4, u8x16, u8x16_shl, u8x16_shr, u8x16_splat, u32x4, u32x4_add,
+        u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat, u32x4_sub, u64x2, u64x2_add, u64x2_extmul_high_u32x4,
+        u64x2_extmul_low_u32x4, u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, u64x2_sub, v128, v128_and,
+        v128_or, v128_xor,
     };
     use core::arch::wasm32::{v128_load, v128_store};
 
@@ -84,6 +85,12 @@ mod wasm {
     pub(crate) fn load(bytes: &[u8; 16]) -> v128 {
         // SAFETY: the reference is good for 16 bytes, and wasm's loads need no alignment.
         unsafe { v128_load(bytes.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn load_words(words: &[i32; 4]) -> v128 {
+        // SAFETY: the reference is good for 16 bytes, and wasm's loads need no alignment.
+        unsafe { v128_load(words.as_ptr().cast()) }
     }
 
     #[inline(always)]
@@ -103,6 +110,11 @@ mod portable {
     pub(crate) fn load(bytes: &[u8; 16]) -> v128 {
         let (words, _) = bytes.as_chunks::<4>();
         v128(core::array::from_fn(|lane| u32::from_le_bytes(words[lane])))
+    }
+
+    #[inline(always)]
+    pub(crate) fn load_words(words: &[i32; 4]) -> v128 {
+        v128(words.map(|word| word as u32))
     }
 
     #[inline(always)]
@@ -230,15 +242,27 @@ mod portable {
     }
 
     #[inline(always)]
+    pub(crate) fn i64x2_extend_low_i32x4(a: v128) -> v128 {
+        let [a0, a1, ..] = as_i64(a);
+        u64x2(a0 as u64, a1 as u64)
+    }
+
+    #[inline(always)]
+    pub(crate) fn i64x2_extend_high_i32x4(a: v128) -> v128 {
+        let [.., a2, a3] = as_i64(a);
+        u64x2(a2 as u64, a3 as u64)
+    }
+
+    #[inline(always)]
     pub(crate) fn i64x2_extmul_low_i32x4(a: v128, b: v128) -> v128 {
-        let times = |lane: usize| (i64::from(a.0[lane] as i32) * i64::from(b.0[lane] as i32)) as u64;
-        u64x2(times(0), times(1))
+        let ([a0, a1, ..], [b0, b1, ..]) = (as_i64(a), as_i64(b));
+        u64x2((a0 * b0) as u64, (a1 * b1) as u64)
     }
 
     #[inline(always)]
     pub(crate) fn i64x2_extmul_high_i32x4(a: v128, b: v128) -> v128 {
-        let times = |lane: usize| (i64::from(a.0[lane] as i32) * i64::from(b.0[lane] as i32)) as u64;
-        u64x2(times(2), times(3))
+        let ([.., a2, a3], [.., b2, b3]) = (as_i64(a), as_i64(b));
+        u64x2((a2 * b2) as u64, (a3 * b3) as u64)
     }
 
     #[inline(always)]
@@ -297,6 +321,12 @@ mod portable {
     fn as_u64(a: v128) -> [u64; 2] {
         let [a, b, c, d] = a.0.map(u64::from);
         [a | b << 32, c | d << 32]
+    }
+
+    /// The lanes of 32 bits, with their signs.
+    #[inline(always)]
+    fn as_i64(a: v128) -> [i64; 4] {
+        a.0.map(|lane| i64::from(lane as i32))
     }
 
     #[inline(always)]

@@ -12,6 +12,7 @@
 
 use zeroize::DefaultIsZeroes;
 
+use super::inverse::{self, Modulus};
 use super::limbs::{self, Columns, LIMBS, Limbs};
 
 /// A number modulo p.
@@ -36,6 +37,11 @@ impl FieldElement {
     /// The number as 32 bytes, the highest first.
     pub(super) fn to_bytes(self) -> [u8; 32] {
         limbs::to_bytes(&self.canonical())
+    }
+
+    /// The limbs, which are in Montgomery's form.
+    pub(super) const fn to_limbs(self) -> Limbs {
+        self.0
     }
 
     /// What [`FieldElement::to_stored`] gave.
@@ -106,13 +112,9 @@ impl FieldElement {
         Self(limbs::carried(self.0))
     }
 
-    /// `1 / self`; zero for zero. By Fermat: self^(p - 2).
+    /// `1 / self`; zero for zero.
     pub(super) fn invert(&self) -> Self {
-        // p - 2 in binary: 32 ones, 31 zeros, a one, 96 zeros, 94 ones, a zero, a one.
-        let (ones_32, ones_94) = self.ones();
-        let high = ones_32.square_times(32).mul(self);
-        let high = high.square_times(96 + 94).mul(&ones_94);
-        high.square_times(2).mul(self)
+        Self::from_limbs(&inverse::invert(&self.canonical(), &MODULUS))
     }
 
     /// The square root with the parity of `odd`; `None` when there is none. Not for secrets.
@@ -141,12 +143,6 @@ impl FieldElement {
     /// Whether the two are the same modulo p.
     pub(super) fn equals(&self, other: &Self) -> bool {
         self.sub(other).is_zero()
-    }
-
-    /// `self`, or `-self` where `mask` is all ones and not zero.
-    #[inline(always)]
-    pub(super) fn negate_if(&self, mask: i64) -> Self {
-        Self(self.0.map(|limb| (limb ^ mask) - mask))
     }
 
     /// `self^(2^32 - 1)` and `self^(2^94 - 1)`.
@@ -206,6 +202,8 @@ const fn reduce(mut t: Columns) -> Limbs {
 
 /// p.
 const P: Limbs = limbs::from_hex("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
+
+const MODULUS: Modulus = Modulus { limbs: P, inverse: limbs::MASK };
 
 /// 2^522 modulo p, which takes a number into Montgomery's form.
 const R_SQUARED: Limbs =

@@ -1,14 +1,19 @@
 //! P-256: ECDH and ECDSA (SP 800-186 section 3.2.1.3, FIPS 186-5 section 6, SEC 1).
 //!
 //! Own arithmetic, since the product of two 64-bit numbers, on which other implementations rest, is slow in
-//! WebAssembly. `limbs` says how numbers are laid out, `field` and `scalar` calculate modulo p and n, `point` has the
-//! group. `table` is the base point's table.
+//! WebAssembly. `limbs` says how numbers are laid out, `field` and `scalar` calculate modulo p and n, `inverse` inverts
+//! modulo both, `pair` is the field with two numbers in a vector, `point` has the group. `comb` multiplies points for
+//! which there is a table of `entry`s; `table` is that of the base point.
 //!
 //! What is done with a [`SecretKey`] or a [`SigningKey`] takes the same time for every key, and their numbers are wiped
 //! when they are dropped. What is done with a [`PublicKey`] alone may take any time.
 
+mod comb;
+mod entry;
 mod field;
+mod inverse;
 mod limbs;
+mod pair;
 mod point;
 mod scalar;
 mod table;
@@ -20,8 +25,9 @@ use core::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
+use comb::{Comb, Table};
 use field::FieldElement;
-use point::{Affine, Block, Comb, comb_blocks};
+use point::Affine;
 use scalar::Scalar;
 
 /// The length of a number in bytes: of a coordinate, a secret, a half of a signature.
@@ -63,7 +69,7 @@ impl PublicKey {
         let u1 = Scalar::from_bytes_reduced(hash).mul(&inverse);
         let u2 = r_number.mul(&inverse);
         let of_key = self.0.mul_vartime(&u2);
-        let sum = sum(BASE.mul_vartime(&u1), of_key);
+        let sum = point::sum_vartime(BASE.mul_vartime(&u1), of_key);
         sum.is_some_and(|sum| is_reduced_x(&sum, r))
     }
 }
@@ -120,15 +126,15 @@ impl fmt::Debug for SecretKey {
 pub struct SigningKey {
     secret: SecretKey,
     public: PublicKey,
-    /// The table of the public point.
-    table: Box<[Block; 4]>,
+    /// The table of the public point, of 18 KB.
+    table: Box<Table>,
 }
 
 impl SigningKey {
-    /// Prepares a key, which takes about as long as two signatures.
+    /// Prepares a key, which takes about as long as eight signatures.
     pub fn new(secret: SecretKey) -> Self {
         let public = secret.public_key();
-        let table = Box::new(comb_blocks(&public.0));
+        let table = Box::new(comb::table(&public.0));
         Self { secret, public, table }
     }
 
@@ -145,8 +151,13 @@ impl SigningKey {
     /// Signs the message that has this hash (FIPS 186-5 section 6.4.1): `[r, s]`. Of a longer hash these are the first
     /// 32 bytes.
     ///
-    /// The nonce must be as RFC 6979 makes it, or random: uniform, secret, and never used twice. The signature is
-    /// verified with the public key before it is given out, so that a fault in the computation gives nothing away.
+    /// The nonce must be as RFC 6979 makes it, or random: uniform, secret, and never used twice.
+    ///
+    /// The signature is verified before it is given out, so that a fault in the computation gives nothing away. It is the
+    /// whole verification, from the signature, the hash and the public key: whatever goes wrong with the nonce, its
+    /// product with the base point, an inverse, the secret or s gives an r and an s that do not belong together. Two
+    /// things make it quick. The public point has a table as well as the base point. And s is not inverted again: with
+    /// `t = 1 / (nonce * sum)`, s is `t * sum^2` and its inverse `t * nonce^2`, and that their product is one is checked.
     ///
     /// # Errors
     /// [`SignError::Nonce`]: take another one. [`SignError::Fault`]: the computer made a mistake.
@@ -160,7 +171,7 @@ impl SigningKey {
         if r.is_zero() || sum.is_zero() {
             return Err(SignError::Nonce);
         }
-        // One inversion gives both the nonce's inverse, which s needs, and that of s, which the check needs.
+        // One inversion gives both s, which is `sum / nonce`, and its inverse.
         let mut inverse = nonce.mul(&sum).invert();
         let s = inverse.mul(&sum).mul(&sum);
         let s_inverse = inverse.mul(&nonce).mul(&nonce);
@@ -177,9 +188,9 @@ impl SigningKey {
 
     /// [`PublicKey::verify`] with the key's table.
     fn verifies(&self, hash: &Scalar, r: &Scalar, s_inverse: &Scalar, r_bytes: &[u8; NUMBER_LEN]) -> bool {
-        let of_base = BASE.mul_vartime(&hash.mul(s_inverse));
-        let of_key = Comb::new(&self.public.0, &*self.table).mul_vartime(&r.mul(s_inverse));
-        sum(of_base, of_key).is_some_and(|sum| is_reduced_x(&sum, r_bytes))
+        let key = Comb::new(&self.public.0, &self.table);
+        let sum = comb::sum_of_products_vartime([BASE, key], [&hash.mul(s_inverse), &r.mul(s_inverse)]);
+        sum.is_some_and(|sum| is_reduced_x(&sum, r_bytes))
     }
 }
 
@@ -208,14 +219,6 @@ impl fmt::Display for SignError {
 }
 
 impl core::error::Error for SignError {}
-
-/// The sum of two points, where `None` is infinity.
-fn sum(a: Option<point::Point>, b: Option<point::Point>) -> Option<point::Point> {
-    match (a, b) {
-        (Some(a), Some(b)) => a.add_vartime(&b),
-        (a, b) => a.or(b),
-    }
-}
 
 /// Whether the point's x coordinate is `r` modulo n: x is `r`, or `r + n` where that is below p.
 fn is_reduced_x(point: &point::Point, r: &[u8; NUMBER_LEN]) -> bool {

@@ -19,8 +19,8 @@
 
 use zeroize::Zeroize;
 
+use super::entry::{Entry, Selected, look_up, select};
 use super::field::FieldElement;
-use super::limbs::LIMBS;
 use super::scalar::{Scalar, Signs};
 
 /// A point that is not infinity, as (x, y).
@@ -50,7 +50,7 @@ impl Affine {
     /// `scalar * self`; `None` for infinity, which is zero times the point.
     pub(super) fn mul(&self, scalar: &Scalar) -> Option<Point> {
         let odd = normalize(&self.odd_multiples());
-        let mut signs = scalar.signs();
+        let mut signs = scalar.signs(WINDOWS * 5);
         let product = windows(&odd, &signs, select);
         signs.zeroize();
         checked(product, self, scalar)
@@ -59,7 +59,7 @@ impl Affine {
     /// [`Affine::mul`] for scalars that are no secret.
     pub(super) fn mul_vartime(&self, scalar: &Scalar) -> Option<Point> {
         let odd = normalize(&self.odd_multiples());
-        checked(windows(&odd, &scalar.signs(), look_up), self, scalar)
+        checked(windows(&odd, &scalar.signs(WINDOWS * 5), look_up), self, scalar)
     }
 
     /// The point times 1, 3, 5, … 31.
@@ -77,9 +77,9 @@ impl Affine {
 /// A point in Jacobian coordinates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
-    x: FieldElement,
-    y: FieldElement,
-    z: FieldElement,
+    pub(super) x: FieldElement,
+    pub(super) y: FieldElement,
+    pub(super) z: FieldElement,
 }
 
 impl Point {
@@ -101,7 +101,7 @@ impl Point {
     }
 
     /// `self + other` with all cases told apart, hence not for secrets. `None` is infinity.
-    pub(super) fn add_vartime(&self, other: &Self) -> Option<Self> {
+    fn add_vartime(&self, other: &Self) -> Option<Self> {
         let sum = self.add(other);
         if !sum.z.is_zero() {
             return Some(sum);
@@ -112,7 +112,7 @@ impl Point {
     }
 
     /// `2 * self`. The group has no point of order 2, so Z becomes zero only where it is.
-    fn double(&self) -> Self {
+    pub(super) fn double(&self) -> Self {
         let Self { x, y, z } = self;
         let delta = z.square();
         let gamma = y.square();
@@ -137,7 +137,7 @@ impl Point {
     }
 
     /// `self + other`. Exceptions: see the head of the file.
-    fn add(&self, other: &Self) -> Self {
+    pub(super) fn add(&self, other: &Self) -> Self {
         let (zz1, zz2) = (self.z.square(), other.z.square());
         let (u1, u2) = (self.x.mul(&zz2), other.x.mul(&zz1));
         let s1 = self.y.mul(&zz2.mul(&other.z));
@@ -164,159 +164,30 @@ impl From<Affine> for Point {
     }
 }
 
-/// A table for one point P: for each of its blocks, sixteen sums of multiples of P.
-///
-/// The 260 signs of a scalar are laid in five rows of 52. A block serves `spacing` neighbouring columns: it holds
-/// `2^208 ± 2^156 ± 2^104 ± 2^52 ± 1` times P, times `2^spacing` to the block's number (Lim and Lee, "More flexible
-/// exponentiation with precomputation", 1994; with signs: Hamburg, as in `scalar.rs`). Blocks times spacing is 52:
-/// a multiplication takes 52 additions and `spacing - 1` doublings.
-#[derive(Clone, Copy)]
-pub(super) struct Comb<'a> {
-    base: &'a Affine,
-    blocks: &'a [Block],
-}
-
-/// One block of a [`Comb`].
-pub(super) type Block = [Entry; 16];
-
-impl<'a> Comb<'a> {
-    /// The table `blocks` of the point `base`, of which [`comb_blocks`] says how it is made.
-    pub(super) const fn new(base: &'a Affine, blocks: &'a [Block]) -> Self {
-        Self { base, blocks }
-    }
-
-    /// `scalar * base`; `None` for infinity, which is zero times the point.
-    pub(super) fn mul(&self, scalar: &Scalar) -> Option<Point> {
-        let mut signs = scalar.signs();
-        let product = self.sum(&signs, select);
-        signs.zeroize();
-        checked(product, self.base, scalar)
-    }
-
-    /// [`Comb::mul`] for scalars that are no secret.
-    pub(super) fn mul_vartime(&self, scalar: &Scalar) -> Option<Point> {
-        checked(self.sum(&scalar.signs(), look_up), self.base, scalar)
-    }
-
-    #[inline(always)]
-    fn sum(&self, signs: &Signs, take: impl Fn(&Block, u64) -> Affine) -> Point {
-        let spacing = COLUMNS / self.blocks.len();
-        let mut sum = None;
-        for column in (0..spacing).rev() {
-            sum = sum.map(|sum: Point| sum.double());
-            for (number, block) in self.blocks.iter().enumerate() {
-                let at = number * spacing + column;
-                let digit = (0..5).map(|row| signs.bit(row * COLUMNS + at) << row).sum();
-                let entry = take(block, digit);
-                sum = Some(match sum {
-                    Some(sum) => sum.add_affine(&entry),
-                    None => entry.into(),
-                });
-            }
-        }
-        sum.unwrap_or(Point::from(*self.base))
-    }
-}
-
-/// The blocks of the [`Comb`] of a point; `BLOCKS` divides 52.
-pub(super) fn comb_blocks<const BLOCKS: usize>(base: &Affine) -> [Block; BLOCKS] {
-    let spacing = COLUMNS / BLOCKS;
-    let mut blocks = [[Entry::ZERO; 16]; BLOCKS];
-    let mut power = Point::from(*base);
-    let mut powers = [[power; 5]; BLOCKS];
-    for row in 0..5 {
-        for powers in &mut powers {
-            powers[row] = power;
-            for _ in 0..spacing {
-                power = power.double();
-            }
-        }
-    }
-    for (block, powers) in blocks.iter_mut().zip(&powers) {
-        // The entry of all minus signs, and then the others from those before, with one sign turned.
-        let mut sums = [powers[4]; 16];
-        for power in &powers[..4] {
-            let negative = Point { y: power.y.negate(), ..*power };
-            sums[0] = sums[0].add(&negative);
-        }
-        for (row, power) in powers[..4].iter().enumerate() {
-            let twice = power.double();
-            for i in 0..1 << row {
-                sums[(1 << row) + i] = sums[i].add(&twice);
-            }
-        }
-        *block = normalize(&sums);
-    }
-    blocks
-}
-
-/// A point of a table: the field elements as they are calculated with, with limbs of half the size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) x: [i32; LIMBS],
-    pub(super) y: [i32; LIMBS],
-}
-
-impl Entry {
-    const ZERO: Self = Self { x: [0; LIMBS], y: [0; LIMBS] };
-
-    #[inline(always)]
-    fn to_affine(self) -> Affine {
-        Affine { x: FieldElement::from_stored(&self.x), y: FieldElement::from_stored(&self.y) }
-    }
-}
-
-/// The entry of a signed digit of five bits, in which a one is plus and a zero is minus: the highest bit decides about
-/// the sign, the others, with that sign taken out, are the index.
+/// The product of a scalar's signs with the point whose odd multiples are given: windows of five signs.
 #[inline(always)]
-fn select(table: &[Entry; 16], digit: u64) -> Affine {
-    let (index, negative) = index(digit);
-    let mut selected = Entry::ZERO;
-    for (i, entry) in table.iter().enumerate() {
-        let difference = i as i32 ^ index as i32;
-        // All ones where the difference is zero, which is from 0 to 15.
-        let mask = core::hint::black_box((difference - 1) >> 31);
-        for (limb, of_entry) in selected.x.iter_mut().zip(entry.x) {
-            *limb |= of_entry & mask;
-        }
-        for (limb, of_entry) in selected.y.iter_mut().zip(entry.y) {
-            *limb |= of_entry & mask;
-        }
-    }
-    let Affine { x, y } = selected.to_affine();
-    Affine { x, y: y.negate_if(negative) }
-}
-
-/// [`select`] at an address that depends on the digit, which must be no secret.
-#[inline(always)]
-fn look_up(table: &[Entry; 16], digit: u64) -> Affine {
-    let (index, negative) = index(digit);
-    let Affine { x, y } = table[index as usize].to_affine();
-    Affine { x, y: y.negate_if(negative) }
-}
-
-#[inline(always)]
-fn index(digit: u64) -> (u64, i64) {
-    let negative = (digit >> 4).wrapping_sub(1);
-    ((digit ^ negative) & 15, negative as i64)
-}
-
-/// The product of a scalar's signs with the point whose odd multiples are given: 52 windows of five signs.
-#[inline(always)]
-fn windows(odd: &[Entry; 16], signs: &Signs, take: impl Fn(&[Entry; 16], u64) -> Affine) -> Point {
+fn windows(odd: &[Entry; 16], signs: &Signs, take: impl Fn(&[Entry; 16], u64) -> Selected) -> Point {
     let digit = |window: usize| (0..5).map(|i| signs.bit(5 * window + i) << i).sum();
-    let mut product = Point::from(take(odd, digit(51)));
-    for window in (0..51).rev() {
+    let mut product = Point::from(take(odd, digit(WINDOWS - 1)).to_affine());
+    for window in (0..WINDOWS - 1).rev() {
         for _ in 0..5 {
             product = product.double();
         }
-        product = product.add_affine(&take(odd, digit(window)));
+        product = product.add_affine(&take(odd, digit(window)).to_affine());
     }
     product
 }
 
+/// The sum of two points, where `None` is infinity. Not for secrets.
+pub(super) fn sum_vartime(a: Option<Point>, b: Option<Point>) -> Option<Point> {
+    match (a, b) {
+        (Some(a), Some(b)) => a.add_vartime(&b),
+        (a, b) => a.or(b),
+    }
+}
+
 /// The product, unless an exception has spoilt it: see the head of the file.
-fn checked(product: Point, base: &Affine, scalar: &Scalar) -> Option<Point> {
+pub(super) fn checked(product: Point, base: &Affine, scalar: &Scalar) -> Option<Point> {
     match product.z.is_zero() {
         false => Some(product),
         true => mul_with_all_cases(base, scalar),
@@ -343,7 +214,7 @@ fn mul_with_all_cases(base: &Affine, scalar: &Scalar) -> Option<Point> {
 }
 
 /// The points, none of which is infinity, for a table. One inversion for all (Montgomery's trick).
-fn normalize<const N: usize>(points: &[Point; N]) -> [Entry; N] {
+pub(super) fn normalize<const N: usize>(points: &[Point; N]) -> [Entry; N] {
     // The product of all Z before each.
     let mut before = [FieldElement::ONE; N];
     let mut product = FieldElement::ONE;
@@ -357,7 +228,7 @@ fn normalize<const N: usize>(points: &[Point; N]) -> [Entry; N] {
         let of_z = inverse.mul(before);
         inverse = inverse.mul(&point.z);
         let square = of_z.square();
-        *entry = Entry { x: point.x.mul(&square).to_stored(), y: point.y.mul(&square.mul(&of_z)).to_stored() };
+        *entry = Entry::new(&Affine { x: point.x.mul(&square), y: point.y.mul(&square.mul(&of_z)) });
     }
     entries
 }
@@ -368,8 +239,8 @@ fn right_side(x: &FieldElement) -> FieldElement {
     cube.sub(&x.double().add(x)).add(&B).carry()
 }
 
-/// How many columns the signs of a scalar have in a [`Comb`].
-const COLUMNS: usize = 52;
+/// How many windows of five signs a scalar has.
+const WINDOWS: usize = 52;
 
 /// The curve's b (SP 800-186 section 3.2.1.3).
 const B: FieldElement = FieldElement::from_hex("5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b");

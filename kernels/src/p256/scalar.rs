@@ -7,6 +7,7 @@
 
 use zeroize::{DefaultIsZeroes, Zeroize as _};
 
+use super::inverse::{self, Modulus};
 use super::limbs::{self, BITS, Columns, LIMBS, Limbs, MASK};
 
 /// A number modulo n.
@@ -50,20 +51,11 @@ impl Scalar {
         Self(limbs::sub(&self.0, &other.0))
     }
 
-    /// `1 / self`; zero for zero. By Fermat, self^(n - 2) in windows of four bits: the exponent is public.
+    /// `1 / self`; zero for zero.
     pub(super) fn invert(&self) -> Self {
-        let mut powers = [Self::ONE; 16];
-        for i in 1..16 {
-            powers[i] = powers[i - 1].mul(self);
-        }
-        let mut inverse = Self::ONE;
-        for byte in N_MINUS_2 {
-            for digit in [byte >> 4, byte & 15] {
-                inverse = inverse.square().square().square().square();
-                inverse = inverse.mul(&powers[usize::from(digit)]);
-            }
-        }
-        powers.zeroize();
+        let mut canonical = self.canonical();
+        let inverse = Self::from_limbs(&inverse::invert(&canonical, &MODULUS));
+        canonical.zeroize();
         inverse
     }
 
@@ -77,12 +69,12 @@ impl Scalar {
         self.sub(other).is_zero()
     }
 
-    /// The number as a sum of `±2^i` for i from 0 to 259, none left out: bit i of the result says whether the sign is
-    /// plus. The number is taken plus n where it is even, since such a sum is odd.
+    /// The number as a sum of `±2^i` for each i below `count`, which is 257 to 320: bit i of the result says whether the
+    /// sign is plus. The number is taken plus n where it is even, since such a sum is odd.
     ///
-    /// The sum is `2 * e - (2^260 - 1)` for the number e of those bits, so that for an odd k the bits are those of
-    /// `(k - 1) / 2 + 2^259` (M. Hamburg, "Fast and compact elliptic-curve cryptography", 2012, section 3.3).
-    pub(super) fn signs(&self) -> Signs {
+    /// The sum is `2 * e - (2^count - 1)` for the number e of those bits, so that for an odd k the bits are those of
+    /// `(k - 1) / 2 + 2^(count - 1)` (M. Hamburg, "Fast and compact elliptic-curve cryptography", 2012, section 3.3).
+    pub(super) fn signs(&self, count: usize) -> Signs {
         let mut limbs = self.canonical();
         let even = (limbs[0] & 1) - 1;
         for (limb, order) in limbs.iter_mut().zip(N) {
@@ -103,13 +95,8 @@ impl Scalar {
         for word in 0..4 {
             signs.0[word] = signs.0[word] >> 1 | signs.0[word + 1] << 63;
         }
-        signs.0[4] = signs.0[4] >> 1 | 1 << (259 - 256);
+        signs.0[4] = signs.0[4] >> 1 | 1 << (count - 1 - 256);
         signs
-    }
-
-    #[inline(never)]
-    fn square(&self) -> Self {
-        Self(reduce(limbs::square(&self.0)))
     }
 
     fn from_limbs(limbs: &Limbs) -> Self {
@@ -132,7 +119,7 @@ impl Default for Scalar {
 
 impl DefaultIsZeroes for Scalar {}
 
-/// What [`Scalar::signs`] gives: 260 bits, the lowest first.
+/// What [`Scalar::signs`] gives, the lowest first.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Signs([u64; 5]);
 
@@ -169,11 +156,7 @@ const fn reduce(mut t: Columns) -> Limbs {
 /// n.
 const N: Limbs = limbs::from_hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
 
-const N_MINUS_2: [u8; 32] = limbs::to_bytes(&{
-    let mut limbs = N;
-    limbs[0] -= 2;
-    limbs
-});
+const MODULUS: Modulus = Modulus { limbs: N, inverse: (1 << BITS) - N_INVERSE };
 
 /// `2^256 - 2^224 + 2^192 - n`, in centred limbs.
 const D: [i64; 5] = [60_611_247, 36_809_192, -99_066_173, -234_183_502, 1074];

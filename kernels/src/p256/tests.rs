@@ -11,9 +11,12 @@ use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 use proptest::prelude::*;
 
+use super::comb::{self, Comb};
+use super::entry::{self, Entry};
 use super::field::FieldElement;
 use super::limbs::{self, BITS, LIMBS, Limbs};
-use super::point::{Affine, Comb, comb_blocks};
+use super::pair::Pair;
+use super::point::{Affine, sum_vartime};
 use super::scalar::Scalar;
 use super::{PublicKey, SecretKey, SignError, SigningKey, table};
 
@@ -22,17 +25,17 @@ use super::{PublicKey, SecretKey, SignError, SigningKey, table};
 fn products_at_the_bounds() {
     for (m, n) in [(1, 1), (1, 13), (2, 6), (3, 4), (4, 3), (6, 2), (13, 1), (3, 3)] {
         for pattern in 0..16 {
-            let extreme = |magnitude: i64, pattern: u32| -> Limbs {
-                core::array::from_fn(|i| {
-                    let sign = if pattern >> (i % 2) & 1 == 1 { -1 } else { 1 };
-                    // The last limb is as large as twice the magnitude times p makes it.
-                    sign * (magnitude << if i == LIMBS - 1 { 25 } else { 28 })
-                })
-            };
             let (a, b) = (extreme(m, pattern), extreme(n, pattern >> 2));
             check_field(&a, &b);
             check_scalar(&a, &b);
         }
+    }
+    for pattern in 0..256 {
+        let [a, b, c, d] =
+            [(3, 0), (3, 2), (-1, 4), (5, 6)].map(|(magnitude, shift)| extreme(magnitude, pattern >> shift));
+        let [other_c, other_d] = [(1, 0), (5, 3)].map(|(magnitude, pattern)| extreme(magnitude, pattern));
+        check_pair([&a, &b], [&b, &a], [&c, &other_c], [&d, &other_d]);
+        check_pair([&b, &b], [&b, &a], [&other_c, &c], [&d, &d]);
     }
     let mut largest = [3 << 28; LIMBS];
     largest[LIMBS - 1] = 3 << 25;
@@ -48,6 +51,12 @@ proptest! {
         check_field(&a, &b);
         check_scalar(&a, &b);
         check_square(&a);
+    }
+
+    #[test]
+    fn pairs(a in limbs_of(3), b in limbs_of(3), c in limbs_of(1), d in limbs_of(5), e in limbs_of(1)) {
+        check_pair([&a, &b], [&b, &a], [&c, &e], [&d, &d]);
+        check_pair([&b, &b], [&a, &a], [&e, &e], [&a, &d]);
     }
 
     #[test]
@@ -113,12 +122,47 @@ fn scalars_at_the_edges() {
     }
 }
 
+/// Inverses of zero, of what is near it, and of powers of two.
+#[test]
+fn inverses_at_the_edges() {
+    assert!(FieldElement::ZERO.invert().is_zero() && Scalar::ZERO.invert().is_zero());
+    let (mut element, mut scalar) = (FieldElement::ONE, Scalar::ONE);
+    for _ in 0..600 {
+        for element in [element, element.negate(), element.sub(&FieldElement::ONE), element.add(&FieldElement::ONE)] {
+            assert!(element.is_zero() || element.mul(&element.invert()).equals(&FieldElement::ONE), "{element:?}");
+        }
+        for scalar in [scalar, Scalar::ZERO.sub(&scalar), scalar.sub(&Scalar::ONE), scalar.add(&Scalar::ONE)] {
+            assert!(scalar.is_zero() || scalar.mul(&scalar.invert()).equals(&Scalar::ONE), "{scalar:?}");
+        }
+        element = element.double().mul(&FieldElement::ONE);
+        scalar = scalar.add(&scalar).mul(&Scalar::ONE);
+    }
+}
+
+/// Every digit selects what is looked up for it, and the upper half of the digits the entries themselves.
+#[test]
+fn selections() {
+    let block = &table::BASE[1];
+    for digit in 0..128 {
+        let [selected, looked_up] = [entry::select(block, digit), entry::look_up(block, digit)].map(|selected| {
+            let point = selected.to_affine();
+            (*point.x.raw(), *point.y.raw())
+        });
+        assert_eq!(selected, looked_up, "{digit}");
+        let index = if digit < 64 { 63 - digit } else { digit - 64 };
+        let (x, y) = selected;
+        let stored = Entry::new(&Affine { x: FieldElement::from_raw(x), y: FieldElement::from_raw(y) });
+        assert_eq!(stored == block[index as usize], digit >= 64, "{digit}");
+        assert_eq!(stored.0[..8], block[index as usize].0[..8], "{digit}");
+    }
+}
+
 /// Every way to multiply gives the same, also where its additions are exceptional, and zero gives infinity.
 #[test]
 fn all_multiplications_agree() {
     let base = SecretKey::from_bytes(&[7; 32]).unwrap().public_key().0;
-    let blocks = comb_blocks::<4>(&base);
-    let comb = Comb::new(&base, &blocks);
+    let table = comb::table(&base);
+    let comb = Comb::new(&base, &table);
     let all = |scalar: &Scalar| {
         [base.mul(scalar), base.mul_vartime(scalar), comb.mul(scalar), comb.mul_vartime(scalar)]
             .map(|point| point.map(|point| PublicKey(point.to_affine()).to_uncompressed()))
@@ -138,7 +182,7 @@ fn all_multiplications_agree() {
         });
         assert_eq!(all(&negative), [negated; 4], "-{i}");
         sum = match sum {
-            Some(sum) => sum.add_vartime(&step),
+            Some(sum) => sum_vartime(Some(sum), Some(step)),
             None => Some(step),
         };
         scalar = Scalar::from_bytes_reduced(&scalar.add(&Scalar::ONE).to_bytes());
@@ -160,7 +204,7 @@ fn additions_with_all_cases() {
     let bytes = |point: Option<super::point::Point>| point.map(|point| PublicKey(point.to_affine()).to_uncompressed());
     for a in -3..=3 {
         for b in -3..=3 {
-            assert_eq!(bytes(super::sum(point(a), point(b))), bytes(point(a + b)), "{a} + {b}");
+            assert_eq!(bytes(sum_vartime(point(a), point(b))), bytes(point(a + b)), "{a} + {b}");
         }
     }
 }
@@ -168,7 +212,7 @@ fn additions_with_all_cases() {
 /// The base point's table is what its method makes.
 #[test]
 fn the_table() {
-    assert!(comb_blocks::<13>(&Affine::GENERATOR) == table::BASE);
+    assert!(comb::table(&Affine::GENERATOR) == table::BASE);
     assert!(Affine::new(Affine::GENERATOR.x, Affine::GENERATOR.y).is_some());
 }
 
@@ -210,6 +254,34 @@ fn values_stay_small() {
     assert!(bounds.iter().zip([2.4, 1.8, 1.2]).all(|(bound, limit)| *bound < limit), "{bounds:?}");
 }
 
+/// The same for the coordinates of `comb.rs`.
+#[test]
+fn values_of_sums_stay_small() {
+    let product = |m: f64, n: f64| m * n / 32.0 + 0.5;
+    let product_less = |m: f64, n: f64, k: f64, l: f64| (m * n + k * l) / 32.0 + 0.5;
+    let double = |[x, y, zz, zzz]: [f64; 4]| {
+        let v = product(2.0 * y, 2.0 * y);
+        let (w, s, m) = (product(2.0 * y, v), product(x, v), 3.0 * product(x + zz, x + zz));
+        let x3 = product(m, m) + 2.0 * s;
+        ([x3, product_less(m, s + x3, w, y), product(v, zz), product(w, zzz)], m.max(s + x3))
+    };
+    let add = |[x, y, zz, zzz]: [f64; 4]| {
+        let (p, r) = (product(1.0, zz) + x, product(1.0, zzz) + y);
+        let pp = product(p, p);
+        let (ppp, q) = (product(p, pp), product(x, pp));
+        let x3 = product(r, r) + ppp + 2.0 * q;
+        ([x3, product_less(r, q + x3, y, ppp), product(zz, pp), product(zzz, ppp)], p.max(r).max(q + x3))
+    };
+    let mut bounds = [1.0_f64; 4];
+    for _ in 0..100 {
+        for (result, factor) in [double(bounds), add(bounds)] {
+            assert!(factor < 4.0, "{factor}");
+            bounds = core::array::from_fn(|i| bounds[i].max(result[i]));
+        }
+    }
+    assert!(bounds.iter().zip([2.6, 1.0, 1.0, 1.0]).all(|(bound, limit)| *bound <= limit), "{bounds:?}");
+}
+
 /// A nonce that makes no signature is told apart from a fault, and a key that was damaged in memory gives no signature.
 #[test]
 fn what_cannot_be_signed() {
@@ -222,6 +294,12 @@ fn what_cannot_be_signed() {
 
     let mut damaged = SigningKey::new(SecretKey::from_bytes(&[1; 32]).unwrap());
     damaged.secret.0 = damaged.secret.0.add(&Scalar::ONE);
+    assert_eq!(damaged.sign(&[2; 32], &[3; 32]), Err(SignError::Fault));
+
+    let mut damaged = SigningKey::new(SecretKey::from_bytes(&[1; 32]).unwrap());
+    for entry in damaged.table.as_flattened_mut() {
+        entry.0[0] ^= 1;
+    }
     assert_eq!(damaged.sign(&[2; 32], &[3; 32]), Err(SignError::Fault));
 }
 
@@ -237,10 +315,38 @@ fn an_x_above_the_order() {
         })
         .unwrap();
     let minus_base = Affine::GENERATOR.mul(&Scalar::ZERO.sub(&Scalar::ONE)).unwrap();
-    let key = super::point::Point::from(point).add_vartime(&minus_base).unwrap();
+    let key = sum_vartime(Some(point.into()), Some(minus_base)).unwrap();
     let r: [u8; 32] = U256::from(r).to_be_bytes().into();
     assert!(PublicKey(key.to_affine()).verify(&r, &r, &r));
     assert!(!PublicKey(key.to_affine()).verify(&r, &order.to_be_bytes().into(), &r));
+}
+
+/// A number whose limbs are all as large as the magnitude allows, with signs by turns.
+fn extreme(magnitude: i64, pattern: u32) -> Limbs {
+    core::array::from_fn(|i| {
+        let sign = if pattern >> (i % 2) & 1 == 1 { -1 } else { 1 };
+        // The last limb is as large as twice the magnitude times p makes it.
+        sign * (magnitude << if i == LIMBS - 1 { 25 } else { 28 })
+    })
+}
+
+/// All that pairs can do, against the same on single numbers. The magnitudes of a, b, c and d are at most 3, 3, 1 and 5.
+fn check_pair(a: [&Limbs; 2], b: [&Limbs; 2], c: [&Limbs; 2], d: [&Limbs; 2]) {
+    let [of_a, of_b, of_c, of_d] = [a, b, c, d].map(Pair::from_raw);
+    let products =
+        [of_a.mul(&of_b), of_c.mul(&of_d), of_a.mul_sub(&of_b, &of_c, &of_d), of_a.square(), of_a.square_add(&of_d)];
+    let products = products.map(|pair| pair.lanes());
+    let sums = [of_c.add(&of_c), of_c.sub(&of_d)].map(|pair| pair.lanes());
+    for lane in 0..2 {
+        let [a, b, c, d] = [a, b, c, d].map(|pair| FieldElement::from_raw(*pair[lane]));
+        let (ab, cd) = (a.mul(&b), c.mul(&d));
+        let expected = [ab, cd, ab.sub(&cd), a.square(), a.square().add(&d)];
+        for (product, expected) in products.iter().zip(expected) {
+            assert_eq!(limbs::magnitude(product[lane].raw()), 1, "{product:?}");
+            assert!(product[lane].equals(&expected), "{product:?}");
+        }
+        assert_eq!(sums.map(|sum| *sum[lane].raw()), [c.double(), c.sub(&d)].map(|sum| *sum.raw()));
+    }
 }
 
 fn check_field(a: &Limbs, b: &Limbs) {
