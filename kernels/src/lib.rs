@@ -16,6 +16,8 @@ mod aes_gcm;
 mod chacha20;
 mod chacha20_poly1305;
 mod ghash;
+mod inverse;
+mod limbs;
 mod message;
 pub mod p256;
 mod poly1305;

@@ -5,9 +5,9 @@ use crate::simd::{
     v128_xor,
 };
 
-use super::limbs::LIMBS;
 use super::pair::Pair;
 use super::point::Affine;
+use crate::limbs::LIMBS;
 
 /// A point of a table, its coordinates as they are calculated with: limbs 0 to 7 of x, limbs 0 to 7 of y, limb 8 of x
 /// and limb 8 of y.

@@ -12,8 +12,8 @@
 
 use zeroize::DefaultIsZeroes;
 
-use super::inverse::{self, Modulus};
-use super::limbs::{self, Columns, LIMBS, Limbs};
+use crate::inverse::{self, Modulus};
+use crate::limbs::{self, Columns, LIMBS, Limbs};
 
 /// A number modulo p.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,6 @@
 mod comb;
 mod entry;
 mod field;
-mod inverse;
-mod limbs;
 mod pair;
 mod point;
 mod scalar;

@@ -23,8 +23,8 @@ use crate::simd::{
 
 use super::field::FieldElement;
 #[cfg(test)]
-use super::limbs::Limbs;
-use super::limbs::{BITS, LIMBS, MASK};
+use crate::limbs::Limbs;
+use crate::limbs::{BITS, LIMBS, MASK};
 
 /// Two numbers modulo p, side by side.
 #[derive(Clone, Copy)]

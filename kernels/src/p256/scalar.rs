@@ -7,8 +7,8 @@
 
 use zeroize::{DefaultIsZeroes, Zeroize as _};
 
-use super::inverse::{self, Modulus};
-use super::limbs::{self, BITS, Columns, LIMBS, Limbs, MASK};
+use crate::inverse::{self, Modulus};
+use crate::limbs::{self, BITS, Columns, LIMBS, Limbs, MASK};
 
 /// A number modulo n.
 #[derive(Clone, Copy, Debug)]

@@ -14,11 +14,11 @@ use proptest::prelude::*;
 use super::comb::{self, Comb};
 use super::entry::{self, Entry};
 use super::field::FieldElement;
-use super::limbs::{self, BITS, LIMBS, Limbs};
 use super::pair::Pair;
 use super::point::{Affine, sum_vartime};
 use super::scalar::Scalar;
 use super::{PublicKey, SecretKey, SignError, SigningKey, table};
+use crate::limbs::{self, BITS, LIMBS, Limbs};
 
 /// The products of what the rule of magnitudes allows, with every limb as large as it may be.
 #[test]

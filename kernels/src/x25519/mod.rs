@@ -6,7 +6,6 @@
 
 mod base;
 mod field;
-mod inverse;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,9 +14,10 @@ use zeroize::Zeroizing;
 
 pub use base::public_key;
 
+use crate::inverse::{Modulus, invert};
+use crate::limbs;
 use crate::simd::u32x4_splat;
 use field::{LIMBS, Pair, from_bytes, to_bytes};
-use inverse::inverse;
 
 /// The function X25519: the u coordinate of a scalar times the point whose u coordinate is given.
 ///
@@ -82,6 +82,23 @@ fn quotient(a: &[i32; LIMBS], b: &[u8; 32]) -> [u8; 32] {
     let inverse = Zeroizing::new(inverse(b));
     to_bytes(&Pair::new(a, &ZERO).mul(&Pair::new(&from_bytes(&inverse), &ZERO)).left())
 }
+
+/// `1 / number` modulo p, zero for zero. The number must be below p.
+fn inverse(number: &[u8; 32]) -> [u8; 32] {
+    let reversed = |mut bytes: [u8; 32]| {
+        bytes.reverse();
+        bytes
+    };
+    reversed(limbs::to_bytes(&invert(&limbs::from_bytes(&reversed(*number)), &P)))
+}
+
+/// 2^255 - 19.
+const P: Modulus = Modulus {
+    limbs: limbs::from_hex("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed"),
+    inverse: 395589093,
+};
+
+const _: () = assert!((P.inverse * P.limbs[0]) & limbs::MASK == 1);
 
 const ZERO: [i32; LIMBS] = [0; LIMBS];
 

@@ -10,7 +10,7 @@ use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::base::Entry;
 use super::field::{LIMBS, Pair, from_bytes, to_bytes};
-use super::inverse::inverse;
+use super::inverse;
 use super::table::BASE;
 use super::{public_key, x25519};
 use crate::simd::u32x4_splat;

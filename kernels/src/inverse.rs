@@ -13,17 +13,17 @@
 //! between -2 m and m. A column takes up two products of one row, below 2^58 in sum, one of the modulus, below 2^58,
 //! and a carry below 2^31. No branch and no address depends on a number.
 
-use super::limbs::{self, BITS, LIMBS, Limbs, MASK};
+use crate::limbs::{self, BITS, LIMBS, Limbs, MASK};
 
 /// An odd modulus below 2^256.
-pub(super) struct Modulus {
-    pub(super) limbs: Limbs,
+pub(crate) struct Modulus {
+    pub(crate) limbs: Limbs,
     /// `1 / modulus` modulo 2^29.
-    pub(super) inverse: i64,
+    pub(crate) inverse: i64,
 }
 
 /// `1 / number` modulo a prime, zero for zero; both from 0 to the modulus, with limbs from 0 to 2^29 - 1.
-pub(super) fn invert(number: &Limbs, modulus: &Modulus) -> Limbs {
+pub(crate) fn invert(number: &Limbs, modulus: &Modulus) -> Limbs {
     let (mut f, mut g) = (modulus.limbs, *number);
     let (mut d, mut e) = ([0; LIMBS], [1, 0, 0, 0, 0, 0, 0, 0, 0]);
     // -(delta + 1/2)

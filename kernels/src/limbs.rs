@@ -1,4 +1,4 @@
-//! What the field and the scalars of P-256 have in common: numbers of nine signed limbs in radix 2^29.
+//! Numbers of nine signed limbs in radix 2^29: those of P-256's field and scalars, and of all inverses.
 //!
 //! A number is `sum(limb[i] * 2^(29 * i))`. Limbs are signed, so that a difference needs no multiple of the modulus,
 //! and they are *centred*: the result of a multiplication has limbs from -2^28 to 2^28. That is *magnitude* 1; a sum
@@ -11,20 +11,20 @@
 //! half is all there is. No branch and no address depends on a value.
 
 /// How many limbs a number has.
-pub(super) const LIMBS: usize = 9;
+pub(crate) const LIMBS: usize = 9;
 
 /// How many bits a limb has.
-pub(super) const BITS: u32 = 29;
+pub(crate) const BITS: u32 = 29;
 
 /// A number of nine limbs.
-pub(super) type Limbs = [i64; LIMBS];
+pub(crate) type Limbs = [i64; LIMBS];
 
 /// The columns of a product, not carried.
-pub(super) type Columns = [i64; 2 * LIMBS];
+pub(crate) type Columns = [i64; 2 * LIMBS];
 
 /// `a * b`.
 #[inline(always)]
-pub(super) const fn product(a: &Limbs, b: &Limbs) -> Columns {
+pub(crate) const fn product(a: &Limbs, b: &Limbs) -> Columns {
     let [a0, a1, a2, a3, a4, a5, a6, a7, a8] = *a;
     let [b0, b1, b2, b3, b4, b5, b6, b7, b8] = *b;
     [
@@ -51,7 +51,7 @@ pub(super) const fn product(a: &Limbs, b: &Limbs) -> Columns {
 
 /// `a * a`.
 #[inline(always)]
-pub(super) const fn square(a: &Limbs) -> Columns {
+pub(crate) const fn square(a: &Limbs) -> Columns {
     let [a0, a1, a2, a3, a4, a5, a6, a7, a8] = *a;
     [
         a0 * a0,
@@ -77,14 +77,14 @@ pub(super) const fn square(a: &Limbs) -> Columns {
 
 /// The low limb of a column, centred, and what is carried to the next.
 #[inline(always)]
-pub(super) const fn split(column: i64) -> (i64, i64) {
+pub(crate) const fn split(column: i64) -> (i64, i64) {
     let up = column + HALF;
     ((up & MASK) - HALF, up >> BITS)
 }
 
 /// The number in limbs of magnitude 1, but for the last, which takes what is left.
 #[inline(always)]
-pub(super) const fn carried(mut a: Limbs) -> Limbs {
+pub(crate) const fn carried(mut a: Limbs) -> Limbs {
     let mut i = 0;
     while i < LIMBS - 1 {
         let (limb, carry) = split(a[i]);
@@ -97,7 +97,7 @@ pub(super) const fn carried(mut a: Limbs) -> Limbs {
 
 /// The number, which must lie between `-modulus` and `modulus`, as that between 0 and the modulus, with limbs from 0
 /// to 2^29 - 1. The modulus' limbs must be such ones as well.
-pub(super) const fn canonical(mut a: Limbs, modulus: &Limbs) -> Limbs {
+pub(crate) const fn canonical(mut a: Limbs, modulus: &Limbs) -> Limbs {
     carry_down(&mut a);
     // The sign of the whole is that of the last limb.
     let negative = a[LIMBS - 1] >> 63;
@@ -112,7 +112,7 @@ pub(super) const fn canonical(mut a: Limbs, modulus: &Limbs) -> Limbs {
 
 /// `a + b`, limb by limb.
 #[inline(always)]
-pub(super) const fn add(a: &Limbs, b: &Limbs) -> Limbs {
+pub(crate) const fn add(a: &Limbs, b: &Limbs) -> Limbs {
     let mut sum = *a;
     let mut i = 0;
     while i < LIMBS {
@@ -124,7 +124,7 @@ pub(super) const fn add(a: &Limbs, b: &Limbs) -> Limbs {
 
 /// `a - b`, limb by limb.
 #[inline(always)]
-pub(super) const fn sub(a: &Limbs, b: &Limbs) -> Limbs {
+pub(crate) const fn sub(a: &Limbs, b: &Limbs) -> Limbs {
     let mut difference = *a;
     let mut i = 0;
     while i < LIMBS {
@@ -135,7 +135,7 @@ pub(super) const fn sub(a: &Limbs, b: &Limbs) -> Limbs {
 }
 
 /// The number that 32 bytes hold, the first one being the highest, in limbs from 0 to 2^29 - 1.
-pub(super) const fn from_bytes(bytes: &[u8; 32]) -> Limbs {
+pub(crate) const fn from_bytes(bytes: &[u8; 32]) -> Limbs {
     let mut limbs = [0; LIMBS];
     let mut bit = 0;
     while bit < 256 {
@@ -151,7 +151,7 @@ pub(super) const fn from_bytes(bytes: &[u8; 32]) -> Limbs {
 }
 
 /// The number that 64 hexadecimal digits say, in limbs from 0 to 2^29 - 1.
-pub(super) const fn from_hex(digits: &str) -> Limbs {
+pub(crate) const fn from_hex(digits: &str) -> Limbs {
     let digits = digits.as_bytes();
     assert!(digits.len() == 64, "a constant has 64 digits");
     let mut bytes = [0; 32];
@@ -169,7 +169,7 @@ pub(super) const fn from_hex(digits: &str) -> Limbs {
 }
 
 /// What [`from_bytes`] reads; the limbs must be such as it gives.
-pub(super) const fn to_bytes(limbs: &Limbs) -> [u8; 32] {
+pub(crate) const fn to_bytes(limbs: &Limbs) -> [u8; 32] {
     let mut bytes = [0; 32];
     let mut bit = 0;
     while bit < 256 {
@@ -185,14 +185,14 @@ pub(super) const fn to_bytes(limbs: &Limbs) -> [u8; 32] {
 }
 
 /// All ones when `a` is below `b`, zero otherwise; both with limbs from 0 to 2^29 - 1.
-pub(super) const fn less(a: &Limbs, b: &Limbs) -> i64 {
+pub(crate) const fn less(a: &Limbs, b: &Limbs) -> i64 {
     let mut difference = sub(a, b);
     carry_down(&mut difference);
     difference[LIMBS - 1] >> 63
 }
 
 /// All ones when all limbs are zero, zero otherwise.
-pub(super) const fn zero(a: &Limbs) -> i64 {
+pub(crate) const fn zero(a: &Limbs) -> i64 {
     let mut any = 0;
     let mut i = 0;
     while i < LIMBS {
@@ -213,7 +213,7 @@ const fn carry_down(a: &mut Limbs) {
 }
 
 /// The magnitude of a number, for assertions.
-pub(super) const fn magnitude(a: &Limbs) -> i64 {
+pub(crate) const fn magnitude(a: &Limbs) -> i64 {
     let mut largest = 0;
     let mut i = 0;
     while i < LIMBS {
@@ -226,9 +226,9 @@ pub(super) const fn magnitude(a: &Limbs) -> i64 {
 }
 
 /// The largest product of the magnitudes of two factors.
-pub(super) const MAX_PRODUCT: i64 = 14;
+pub(crate) const MAX_PRODUCT: i64 = 14;
 
 /// The bits of a limb.
-pub(super) const MASK: i64 = (1 << BITS) - 1;
+pub(crate) const MASK: i64 = (1 << BITS) - 1;
 
 const HALF: i64 = 1 << (BITS - 1);
