@@ -48,7 +48,7 @@ fn bounds_of_products() {
     let (sum, factor) = ([u32x4_splat(largest_sum); 5], Number([largest_factor; 5]));
     let factor = Multiplier::new([&factor; 4]);
     let wide = Wide::product(&sum, &factor).plus_product(&sum, &factor);
-    for (at, column) in wide.0.into_iter().enumerate() {
+    for (at, column) in wide.columns().into_iter().enumerate() {
         let terms = (at + 1) as u128 + 5 * (4 - at) as u128;
         let expected = 4 * terms * u128::from(largest_sum) * u128::from(largest_factor);
         assert!(expected < 1 << 60, "column {at}");
