@@ -1,9 +1,9 @@
 //! Multiplication of a point for which there is a table, two sums at a time.
 //!
-//! The signs of a scalar (see [`Scalar::signs`]) are laid in seven rows of 40. A table has four blocks, each of which serves
-//! ten neighbouring columns: it holds `2^240 ± 2^200 ± 2^160 ± 2^120 ± 2^80 ± 2^40 ± 1` times the point, times 2^10 to
-//! the block's number (Lim and Lee, "More flexible exponentiation with precomputation", 1994; with signs: Hamburg, as in
-//! `scalar.rs`). A multiplication takes 40 additions and nine doublings.
+//! The signs of a scalar (see [`Scalar::signs`]) are laid in seven rows of 38. A table has four blocks, which serve ten and
+//! nine neighbouring columns by turns. The first holds `2^228 ± 2^190 ± 2^152 ± 2^114 ± 2^76 ± 2^38 ± 1` times the point,
+//! the others the same times two to their first column (Lim and Lee, "More flexible exponentiation with precomputation",
+//! 1994; with signs: Hamburg, as in `scalar.rs`). A multiplication takes 38 additions and nine doublings.
 //!
 //! Additions run two at a time, in the lanes of a [`Pair`]. One product is made as two sums of two blocks each; the sum
 //! of two products is made with a lane for each of them.
@@ -12,7 +12,8 @@
 //! than in Jacobian ones (Bernstein and Lange's Explicit-Formulas Database, `shortw/xyzz`). Exceptions are those that the
 //! head of `point.rs` tells of: they make ZZ and ZZZ zero, and there they stay.
 //!
-//! All coordinates have magnitude 1. X is below `2.4 p`, the others below `p`; a test follows the bounds.
+//! All coordinates have magnitude 1. X is below `2.4 p`, the others are `p` at most, and what is multiplied is below
+//! `3 p`; a test follows the bounds.
 
 use zeroize::Zeroize as _;
 
@@ -24,7 +25,7 @@ use super::scalar::{Scalar, Signs};
 /// The table of a point.
 pub(super) type Table = [Block; BLOCKS];
 
-/// What serves ten columns.
+/// What serves ten columns or nine.
 pub(super) type Block = [Entry; 1 << (ROWS - 1)];
 
 /// A point and its table.
@@ -81,17 +82,19 @@ fn sums(
     take: impl Fn(&Block, u64) -> Selected,
 ) -> [Point; 2] {
     let entries = |column: usize, block: usize| {
-        let digit = |lane| (0..ROWS).map(|row| bit(lane, block * SPACING + column, row) << row).sum();
+        let digit = |lane| (0..ROWS).map(|row| bit(lane, FIRST_COLUMNS[block] + column, row) << row).sum();
         take(&blocks[0][block], digit(0)).pairs(&take(&blocks[1][block], digit(1)))
     };
-    let [x, y] = entries(SPACING - 1, 0);
+    // The tenth columns, which half of the blocks have.
+    let [x, y] = entries(9, 0);
     let mut sums = Points { x, y, zz: Pair::ONES, zzz: Pair::ONES };
-    for column in (0..SPACING).rev() {
-        let first_column = column == SPACING - 1;
-        if !first_column {
-            sums.double();
-        }
-        for block in usize::from(first_column)..blocks[0].len() {
+    for block in (2..blocks[0].len()).step_by(2) {
+        let [x, y] = entries(9, block);
+        sums.add(&x, &y);
+    }
+    for column in (0..9).rev() {
+        sums.double();
+        for block in 0..blocks[0].len() {
             let [x, y] = entries(column, block);
             sums.add(&x, &y);
         }
@@ -156,9 +159,9 @@ pub(super) fn table(base: &Affine) -> Table {
     let mut power = Point::from(*base);
     let mut powers = [[power; ROWS]; BLOCKS];
     for row in 0..ROWS {
-        for powers in &mut powers {
+        for (powers, columns) in powers.iter_mut().zip([10, 9, 10, 9]) {
             powers[row] = power;
-            for _ in 0..SPACING {
+            for _ in 0..columns {
                 power = power.double();
             }
         }
@@ -185,11 +188,11 @@ pub(super) fn table(base: &Affine) -> Table {
 /// How many rows the signs are laid in.
 const ROWS: usize = 7;
 
-/// How many columns a block serves.
-const SPACING: usize = 10;
+/// The column that is the first one of each block. Two blocks are half of the columns.
+const FIRST_COLUMNS: [usize; BLOCKS] = [0, 10, COLUMNS / 2, COLUMNS / 2 + 10];
 
 const BLOCKS: usize = 4;
 
-const COLUMNS: usize = BLOCKS * SPACING;
+const COLUMNS: usize = 38;
 
 const SIGNS: usize = ROWS * COLUMNS;
