@@ -149,19 +149,19 @@ mod cases {
         assert_eq!(*crate::x25519::x25519(&scalar, &point), *other.as_bytes());
     }
 
-    /// A public key, and an exchange with one.
+    /// A public key, another from its compressed form, and the exchange of the two.
     pub(super) fn p256_multiply(random: &mut Random) {
-        let [ours, theirs] = [random.array(), random.array()].map(|bytes| {
-            let keys = (SecretKey::from_bytes(&bytes), p256::SecretKey::from_slice(&bytes));
-            assert_eq!(keys.0.is_some(), keys.1.is_ok(), "whether a number is a key");
-            keys
-        });
-        let ((Some(ours), Ok(same)), (_, Ok(peer))) = (ours, theirs) else { return };
+        let (number, peer) = (random.array(), SecretKey::from_bytes(&random.array()));
+        let (ours, theirs) = (SecretKey::from_bytes(&number), p256::SecretKey::from_slice(&number));
+        assert_eq!(ours.is_some(), theirs.is_ok(), "whether a number is a key");
+        let (Some(ours), Ok(theirs), Some(peer)) = (ours, theirs, peer) else { return };
         let public = ours.public_key().to_uncompressed();
-        assert_eq!(public[..], same.public_key().to_sec1_point(false).as_bytes()[..], "public key");
+        assert_eq!(public[..], theirs.public_key().to_sec1_point(false).as_bytes()[..], "public key");
         let peer = peer.public_key();
-        let shared = same.diffie_hellman(&peer);
-        let peer = PublicKey::from_sec1(peer.to_sec1_point(random.next() & 1 == 1).as_bytes()).unwrap();
+        let same_peer = p256::PublicKey::from_sec1_bytes(&peer.to_uncompressed()).unwrap();
+        let compressed = PublicKey::from_sec1(same_peer.to_sec1_point(true).as_bytes()).unwrap();
+        assert_eq!(compressed.to_uncompressed(), peer.to_uncompressed(), "from its compressed form");
+        let shared = theirs.diffie_hellman(&same_peer);
         assert_eq!(ours.diffie_hellman(&peer)[..], shared.raw_secret_bytes()[..], "shared secret");
     }
 
