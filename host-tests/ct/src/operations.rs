@@ -7,7 +7,8 @@
 //! | operation | whose code it is |
 //! |---|---|
 //! | `…-seal`, `…-tag` | our kernels, as `src/provider/aead.rs` calls them |
-//! | `x25519`, `p256-ecdh`, `p256-sign` | our kernels |
+//! | `x25519`, `p256-share`, `p256-ecdh`, `p256-sign` | our kernels |
+//! | `x25519-share` | the crate `x25519-dalek`, as `src/provider/kx/x25519.rs` calls it |
 //! | `…-signer`, `rsa-2048-…` | `src/provider/sign` as rustls calls it: our kernels for P-256 and RSA, RustCrypto's and dalek's crates for the rest |
 //! | `ml-kem-768-decapsulate` | the crate `ml-kem`, as `src/provider/kx/mlkem.rs` calls it |
 //! | `ticket-tag` | `src/engine/sessions/tickets.rs` |
@@ -27,6 +28,7 @@ use rustls::crypto::tls13::OkmBlock;
 use rustls::sign::Signer;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use subtle::ConstantTimeEq as _;
+use x25519_dalek::{PublicKey, StaticSecret};
 
 use crate::batch::{Batch, Class, batch};
 use crate::leaky;
@@ -53,6 +55,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     sound("aes-128-gcm-tag", WRONG_BYTE, |_| tag!(Aes128Gcm)),
     sound("aes-256-gcm-tag", WRONG_BYTE, |_| tag!(Aes256Gcm)),
     sound("x25519", KEY, |_| x25519_exchange()),
+    sound("x25519-share", KEY, |_| x25519_share()),
+    sound("p256-share", KEY, |_| p256_share()),
     sound("p256-ecdh", KEY, |_| p256_ecdh()),
     sound("p256-sign", ["one key, one nonce", "random keys and nonces"], |_| p256_sign()),
     sound("p256-signer", KEY, |_| ec_signer::<32>(&P256, SignatureScheme::ECDSA_NISTP256_SHA256)),
@@ -120,6 +124,20 @@ fn x25519_exchange() -> Box<dyn Batch> {
             true
         },
     )
+}
+
+fn x25519_share() -> Box<dyn Batch> {
+    batch(
+        |random, class| random.or_fixed(class, [0; 32]),
+        |scalar| *std::hint::black_box(PublicKey::from(&StaticSecret::from(*scalar))).as_bytes() != [0; 32],
+    )
+}
+
+fn p256_share() -> Box<dyn Batch> {
+    batch(p256_number, |secret| {
+        let secret = p256::SecretKey::from_bytes(secret);
+        secret.is_some_and(|secret| std::hint::black_box(secret.public_key()).to_uncompressed() != [0; 65])
+    })
 }
 
 fn p256_ecdh() -> Box<dyn Batch> {

@@ -185,7 +185,8 @@ impl WasiView for State {
     }
 }
 
-/// Times whose |t| is at least this are different: by chance it happens less than once in a million tests.
+/// Times whose |t| is at least this are different: by chance it happens in less than one operation of a hundred
+/// thousand, all cuts taken together.
 pub const LIMIT: f64 = 5.0;
 
 /// For how many runs inputs are made at a time.
