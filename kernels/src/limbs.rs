@@ -100,7 +100,7 @@ pub(crate) const fn carried(mut a: Limbs) -> Limbs {
 pub(crate) const fn canonical(mut a: Limbs, modulus: &Limbs) -> Limbs {
     carry_down(&mut a);
     // The sign of the whole is that of the last limb.
-    let negative = a[LIMBS - 1] >> 63;
+    let negative = opaque(a[LIMBS - 1] >> 63);
     let mut i = 0;
     while i < LIMBS {
         a[i] += modulus[i] & negative;
@@ -108,6 +108,13 @@ pub(crate) const fn canonical(mut a: Limbs, modulus: &Limbs) -> Limbs {
     }
     carry_down(&mut a);
     a
+}
+
+/// The same mask, all ones or zero, but the compiler knows nothing of its value: of what is done under a mask that comes
+/// from a sign or from one bit LLVM makes a branch.
+#[inline(always)]
+pub(super) const fn opaque(mask: i64) -> i64 {
+    core::hint::black_box(mask)
 }
 
 /// `a + b`, limb by limb.

@@ -76,7 +76,7 @@ impl Scalar {
     /// `(k - 1) / 2 + 2^(count - 1)` (M. Hamburg, "Fast and compact elliptic-curve cryptography", 2012, section 3.3).
     pub(super) fn signs(&self, count: usize) -> Signs {
         let mut limbs = self.canonical();
-        let even = (limbs[0] & 1) - 1;
+        let even = limbs::opaque((limbs[0] & 1) - 1);
         for (limb, order) in limbs.iter_mut().zip(N) {
             *limb += order & even;
         }
