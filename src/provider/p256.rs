@@ -10,7 +10,7 @@ use elliptic_curve::rand_core::TryCryptoRng;
 use elliptic_curve::sec1::{Sec1Point, ValidatePublicKey};
 use elliptic_curve::{Curve, PrimeCurve, SecretKey};
 use guest_tls_kernels::p256 as kernel;
-use rfc6979::KGenerator;
+use hmac::{Hmac, KeyInit, Mac};
 use rsa::pkcs8::{AssociatedOid, ObjectIdentifier};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -76,19 +76,68 @@ impl RandomizedPrehashSigner<DerSignature> for SigningKey {
         let hash: &[u8; 32] = hash.try_into().map_err(|_| Error::new())?;
         let mut fresh = Zeroizing::new([0; 32]);
         rng.try_fill_bytes(fresh.as_mut_slice()).map_err(|_| Error::new())?;
-        let secret = self.0.secret_key().to_bytes();
-        let order = P256::ORDER.get();
-        let mut nonces = KGenerator::<Sha256, U256>::new(secret.as_slice(), hash, fresh.as_slice(), &order);
-        let mut nonce = Zeroizing::new([0; 32]);
+        let mut nonces = Nonces::new(&self.0.secret_key().to_bytes(), hash, &fresh);
         loop {
-            nonces.fill_next_k(nonce.as_mut_slice());
-            match self.0.sign(hash, &nonce) {
+            match self.0.sign(hash, &nonces.nonce) {
                 Ok([r, s]) => return Ok(ecdsa::Signature::from_scalars(r, s)?.to_der()),
-                Err(kernel::SignError::Nonce) => {}
+                Err(kernel::SignError::Nonce) => nonces.advance(),
                 Err(fault @ kernel::SignError::Fault) => return Err(Error::from_source(fault)),
             }
         }
     }
+}
+
+/// The nonces for a secret and a hash (RFC 6979 section 3.2), with fresh randomness mixed in (its section 3.6).
+///
+/// The `rfc6979` crate makes the same ones. This one sets up each key of HMAC once for all that is made with it, and
+/// looks no further than to the first nonce before another is needed: 20 blocks of SHA-256 instead of 32.
+pub(super) struct Nonces {
+    /// K, ready for use.
+    key: Hmac<Sha256>,
+    /// V: the first candidate, and after [`Nonces::advance`] the next. The kernel refuses what is not from 1 to n - 1.
+    pub(super) nonce: Zeroizing<[u8; 32]>,
+}
+
+impl Nonces {
+    pub(super) fn new(secret: &[u8; 32], hash: &[u8; 32], fresh: &[u8; 32]) -> Self {
+        // Modulo n, which is above 2^255.
+        let hash = U256::from_be_slice(hash);
+        let reduced = if hash < P256::ORDER.get() { hash } else { hash.wrapping_sub(&P256::ORDER.get()) };
+        let hash = reduced.to_be_bytes().into();
+        let mut nonces = Self { key: hmac_sha256(&[0; 32]), nonce: Zeroizing::new([1; 32]) };
+        nonces.update(0, &[secret, &hash, fresh]);
+        nonces.update(1, &[secret, &hash, fresh]);
+        nonces.step();
+        nonces
+    }
+
+    /// Takes the next candidate.
+    pub(super) fn advance(&mut self) {
+        self.update(0, &[]);
+        self.step();
+    }
+
+    /// K = HMAC(K, V || separator || inputs), and V = HMAC(K, V).
+    fn update(&mut self, separator: u8, inputs: &[&[u8; 32]]) {
+        let mut mac = self.key.clone();
+        mac.update(self.nonce.as_slice());
+        mac.update(&[separator]);
+        inputs.iter().for_each(|input| mac.update(*input));
+        let key = Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()));
+        self.key = hmac_sha256(&key);
+        self.step();
+    }
+
+    /// V = HMAC(K, V).
+    fn step(&mut self) {
+        let mut mac = self.key.clone();
+        mac.update(self.nonce.as_slice());
+        *self.nonce = mac.finalize().into_bytes().into();
+    }
+}
+
+fn hmac_sha256(key: &[u8; 32]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 /// A public key that verifies.

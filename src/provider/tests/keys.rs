@@ -1,6 +1,8 @@
 //! Private keys and signatures: which keys we take and why we refuse others, that what we sign verifies, and that what
 //! OpenSSL signed does.
 
+use elliptic_curve::Curve;
+use elliptic_curve::bigint::U256;
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
@@ -8,8 +10,10 @@ use rustls::pki_types::{
 };
 use rustls::sign::CertifiedKey;
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
+use sha2::Sha256;
 
 use super::fixture;
+use crate::provider::p256::{Nonces, P256};
 use crate::provider::sign::signing_key;
 use crate::provider::{crypto_provider, verify};
 
@@ -239,6 +243,27 @@ fn debug_hides_keys() {
         let key = signing_key(&pkcs8(key)).unwrap();
         let signer = key.choose_scheme(&[scheme]).unwrap();
         assert_eq!(format!("{key:?} {signer:?}"), expected);
+    }
+}
+
+/// P-256's nonces are those of the `rfc6979` crate: the first, and those after it.
+#[test]
+fn nonces_of_p256() {
+    let order = P256::ORDER.get();
+    let near = [order, order.wrapping_sub(&U256::ONE), order.wrapping_add(&U256::ONE)];
+    let near = near.map(|number| <[u8; 32]>::from(number.to_be_bytes()));
+    let numbers = [[[0; 32], [1; 32], [0xff; 32]], near].concat();
+    for (secret, hash) in numbers.iter().flat_map(|secret| numbers.iter().map(move |hash| (secret, hash))) {
+        for fresh in [[0; 32], [5; 32]] {
+            let mut theirs = rfc6979::KGenerator::<Sha256, U256>::new(secret, hash, &fresh, &order);
+            let mut ours = Nonces::new(secret, hash, &fresh);
+            for _ in 0..3 {
+                let mut nonce = [0; 32];
+                theirs.fill_next_k(&mut nonce);
+                assert_eq!(*ours.nonce, nonce, "{secret:?} {hash:?}");
+                ours.advance();
+            }
+        }
     }
 }
 
