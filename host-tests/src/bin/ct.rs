@@ -61,14 +61,22 @@ impl Arguments {
 }
 
 fn head() -> String {
-    format!("{:<24}{:<48}{:>12}{:>11}{:>9}  verdict", "operation", "classes", "measurements", "median", "t")
+    format!(
+        "{:<24}{:<48}{:>12}{:>11}{:>12}{:>9}  verdict",
+        "operation", "classes", "measurements", "median", "difference", "t"
+    )
 }
 
 fn row(finding: &Finding) -> String {
-    let Finding { operation, measurements, median, t } = finding;
+    let Finding { operation, measurements, median, difference } = finding;
     let classes = operation.classes.join(" / ");
+    let (nanoseconds, t) = (format!("{:.1} ns", difference.nanoseconds), difference.t);
     let median = format!("{:.2} µs", median.as_nanos() as f64 / 1000.0);
-    format!("{:<24}{classes:<48}{measurements:>12}{median:>11}{t:>9.2}  {}", operation.name, finding.verdict())
+    format!(
+        "{:<24}{classes:<48}{measurements:>12}{median:>11}{nanoseconds:>12}{t:>9.2}  {}",
+        operation.name,
+        finding.verdict()
+    )
 }
 
 /// Unless a number is asked for.

@@ -18,7 +18,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::host;
 use crate::paths;
-use statistics::{Class, Measurement, largest_t};
+use statistics::{Class, Difference, Measurement, largest_difference};
 
 #[allow(missing_docs, reason = "generated")]
 mod bindings {
@@ -63,8 +63,8 @@ pub struct Finding {
     pub measurements: usize,
     /// The median of all times.
     pub median: Duration,
-    /// The t of the cut that has the largest.
-    pub t: f64,
+    /// The difference of the cut that has the largest t.
+    pub difference: Difference,
 }
 
 impl Guest {
@@ -107,13 +107,13 @@ impl Guest {
         while measured.len() < effort.measurements && (measured.is_empty() || started.elapsed() < effort.time) {
             measured.extend(self.batch(operation, BATCH.min(effort.measurements - measured.len()))?);
         }
-        let t = largest_t(&mut measured);
+        let difference = largest_difference(&mut measured);
         let median = measured.get(measured.len() / 2).map_or(0, |measurement| measurement.nanoseconds);
         Ok(Finding {
             operation: operation.clone(),
             measurements: measured.len(),
             median: Duration::from_nanos(median),
-            t,
+            difference,
         })
     }
 
@@ -150,7 +150,7 @@ impl fmt::Debug for Guest {
 impl Finding {
     /// Whether the times tell the classes apart.
     pub fn is_leak(&self) -> bool {
-        self.t.abs() >= LIMIT
+        self.difference.t.abs() >= LIMIT
     }
 
     /// Whether that is as it must be: only the twins that leak on purpose may, and they must.

@@ -23,12 +23,20 @@ pub struct Measurement {
     pub nanoseconds: u64,
 }
 
-/// The t that is farthest from zero of the tests at all cuts. Positive where the first class takes longer. Orders the measurements by their
-/// times.
-pub fn largest_t(measurements: &mut [Measurement]) -> f64 {
+/// What a test says. Both numbers are positive where the first class takes longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// Welch's t.
+    pub t: f64,
+    /// The difference of the means.
+    pub nanoseconds: f64,
+}
+
+/// The test whose t is farthest from zero, of those at all cuts. Orders the measurements by their times.
+pub fn largest_difference(measurements: &mut [Measurement]) -> Difference {
     measurements.sort_unstable_by_key(|measurement| measurement.nanoseconds);
     let [mut first, mut second] = [Moments::default(); 2];
-    let mut largest = 0.0_f64;
+    let mut largest = Difference::default();
     let mut counted = 0;
     for kept in KEPT {
         let Some(last) = ((measurements.len() as f64 * kept) as usize).checked_sub(1) else { continue };
@@ -43,8 +51,8 @@ pub fn largest_t(measurements: &mut [Measurement]) -> f64 {
         }
         counted = end;
         let t = welch_t(&first, &second);
-        if t.abs() > largest.abs() {
-            largest = t;
+        if t.abs() > largest.t.abs() {
+            largest = Difference { t, nanoseconds: first.mean - second.mean };
         }
     }
     largest
@@ -112,7 +120,7 @@ mod tests {
     }
 
     fn t(first: &[(u64, usize)], second: &[(u64, usize)]) -> f64 {
-        largest_t(&mut [times(Class::First, first), times(Class::Second, second)].concat())
+        largest_difference(&mut [times(Class::First, first), times(Class::Second, second)].concat()).t
     }
 
     #[test]
