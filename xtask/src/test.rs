@@ -4,6 +4,7 @@ use std::{
     fmt::Write,
     path::PathBuf,
     process::{Command, ExitCode},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -53,20 +54,23 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         Ok(())
     });
 
-    results.push(tests(
-        "library, native",
-        arguments,
-        project.cargo(),
-        &["--package", "guest-tls", "--package", "guest-tls-kernels"],
-    ));
-    if let Some(wasm_std) = wasm_std.or_else(|| WasmStd::ensure(project).ok()) {
-        let name = "library, in wasm";
-        match build_wasm_runner(project).and_then(|()| wasm_cargo(project, &wasm_std)) {
-            Ok(cargo) => results.push(tests(name, arguments, cargo, WASM_ARGUMENTS)),
-            Err(error) => results.push(Outcome::died(name, &error)),
+    let wasm_std = wasm_std.or_else(|| WasmStd::ensure(project).ok());
+    note(&mut results, "runner of wasm", || build_wasm_runner(project));
+    // Tests in wasm have one thread, and so has the last step of building a component: the other processors do what is native.
+    thread::scope(|scope| {
+        let in_wasm = wasm_std.as_ref().map(|wasm_std| scope.spawn(|| in_wasm(project, wasm_std, arguments)));
+        let native = ["--package", "guest-tls", "--package", "guest-tls-kernels"];
+        results.push(tests("library, native", arguments, project.cargo(), &native));
+        match in_wasm.map(thread::ScopedJoinHandle::join) {
+            Some(Ok((outcomes, lines))) => {
+                lines.iter().for_each(|line| println!("{line}"));
+                results.extend(outcomes);
+            }
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            // That there is none is among the results already.
+            None => {}
         }
-    }
-    note(&mut results, "guest of the measurement", || ct::guest(project, &WasmStd::ensure(project)?));
+    });
     results.push(tests("component, in a host", arguments, project.cargo(), &["--package", "host-tests"]));
     note(&mut results, "rows of the contract", || {
         println!("{}", rows::check(project)?);
@@ -131,21 +135,48 @@ fn note<T>(results: &mut Vec<Outcome>, name: &'static str, step: impl FnOnce() -
 }
 
 /// Runs `cargo test` and adds up what its test programs say.
-fn tests(name: &'static str, arguments: &Arguments, mut cargo: Command, what: &[&str]) -> Outcome {
+fn tests(name: &'static str, arguments: &Arguments, cargo: Command, what: &[&str]) -> Outcome {
     println!("\n=== {name} ===");
     let started = Instant::now();
-    cargo.args(["test", "--no-fail-fast"]).args(what).args(&arguments.filter);
-    if !arguments.arguments.is_empty() {
-        cargo.arg("--").args(&arguments.arguments);
-    }
     let mut counts = Counts::default();
-    let status = Step::new(name, cargo).stream(&mut |line| counts = counts + parse(line).unwrap_or_default());
+    let step = Step::new(name, cargo_test(cargo, what, arguments));
+    let status = step.stream(&mut |line| counts = counts + parse(line).unwrap_or_default());
     let mut outcome = match status {
         Ok(status) => Outcome { name, counts: judged(counts, status.success()), time: Duration::ZERO },
         Err(error) => Outcome::died(name, &error),
     };
     outcome.time = started.elapsed();
     outcome
+}
+
+fn cargo_test(mut cargo: Command, what: &[&str], arguments: &Arguments) -> Command {
+    cargo.args(["test", "--no-fail-fast"]).args(what).args(&arguments.filter);
+    if !arguments.arguments.is_empty() {
+        cargo.arg("--").args(&arguments.arguments);
+    }
+    cargo
+}
+
+/// Builds what is measured, and runs the library's tests in wasm; what they print is held back.
+fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec<Outcome>, Vec<String>) {
+    let mut results = Vec::new();
+    note(&mut results, "guest of the measurement", || ct::guest(project, wasm_std));
+    let name = "library, in wasm";
+    let started = Instant::now();
+    let ran = wasm_cargo(project, wasm_std)
+        .and_then(|cargo| Step::new(name, cargo_test(cargo, WASM_ARGUMENTS, arguments)).attempt());
+    let (mut outcome, lines) = match ran {
+        Ok(ran) => {
+            let counts = ran.lines.iter().filter_map(|line| parse(line)).fold(Counts::default(), |sum, one| sum + one);
+            let heading = format!("\n=== {name} ===");
+            let lines = std::iter::once(heading).chain(ran.lines).collect();
+            (Outcome { name, counts: judged(counts, ran.success), time: Duration::ZERO }, lines)
+        }
+        Err(error) => (Outcome::died(name, &error), Vec::new()),
+    };
+    outcome.time = started.elapsed();
+    results.push(outcome);
+    (results, lines)
 }
 
 /// Runs the library's tests in a JavaScript engine.
@@ -298,7 +329,7 @@ mod tests {
         assert_eq!(judged(passed, true), passed);
         assert_eq!(judged(passed, false), Counts { passed: 2, failed: 1 });
         assert_eq!(judged(failed, false), failed);
-        let arguments = Arguments { filter: None, arguments: Vec::new() };
+        let arguments = Arguments { engine: Vec::new(), filter: None, arguments: Vec::new() };
         let missing = Command::new("/nonexistent/cargo");
         assert_eq!(tests("missing", &arguments, missing, &[]).counts, judged(none, false));
     }
