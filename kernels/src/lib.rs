@@ -19,6 +19,7 @@ mod ghash;
 mod inverse;
 mod limbs;
 mod message;
+pub mod ml_kem_768;
 pub mod p256;
 mod poly1305;
 pub mod rsa;

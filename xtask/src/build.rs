@@ -160,7 +160,7 @@ fn shortened(name: &str) -> String {
 pub(crate) const PROFILE: &str = "component";
 
 /// In bytes.
-const TOO_LARGE: usize = 2_000_000;
+const TOO_LARGE: usize = 2_100_000;
 
 /// How the name of every import begins.
 const ALLOWED_IMPORTS: [&str; 3] = ["wasi:io/", "wasi:clocks/", "wasi:random/"];

@@ -1,7 +1,6 @@
 //! ML-KEM-768 (FIPS 203), the post-quantum half of the hybrid. It is no group of its own here.
 
-use ml_kem::ml_kem_768::{DecapsulationKey, EncapsulationKey};
-use ml_kem::{Decapsulate, KeyExport, TryKeyInit};
+use guest_tls_kernels::ml_kem_768::{self, DecapsulationKey};
 use rustls::Error;
 use zeroize::Zeroizing;
 
@@ -9,13 +8,13 @@ use super::INVALID_KEY_SHARE;
 use crate::provider::random;
 
 /// The length of an encapsulation key, which is what a client sends.
-pub(in crate::provider) const ENCAPSULATION_KEY_LEN: usize = 1184;
+pub(in crate::provider) const ENCAPSULATION_KEY_LEN: usize = ml_kem_768::ENCAPSULATION_KEY_LEN;
 
 /// The length of a ciphertext, which is what a server answers.
-pub(in crate::provider) const CIPHERTEXT_LEN: usize = 1088;
+pub(in crate::provider) const CIPHERTEXT_LEN: usize = ml_kem_768::CIPHERTEXT_LEN;
 
 /// The length of the shared secret.
-pub(in crate::provider) const SECRET_LEN: usize = 32;
+pub(in crate::provider) const SECRET_LEN: usize = ml_kem_768::SECRET_LEN;
 
 /// A shared secret.
 pub(in crate::provider) type Secret = Zeroizing<[u8; SECRET_LEN]>;
@@ -31,12 +30,12 @@ impl KeyPair {
 
     /// The pair of the seeds d and z.
     pub(in crate::provider) fn from_seed(seed: &[u8; 64]) -> Self {
-        Self(DecapsulationKey::from_seed((*seed).into()))
+        Self(DecapsulationKey::from_seed(seed))
     }
 
     /// What the client sends.
-    pub(in crate::provider) fn encapsulation_key(&self) -> impl AsRef<[u8]> + use<> {
-        self.0.encapsulation_key().to_bytes()
+    pub(in crate::provider) fn encapsulation_key(&self) -> [u8; ENCAPSULATION_KEY_LEN] {
+        self.0.encapsulation_key()
     }
 
     /// The secret that the server put into `ciphertext`: `ML-KEM.Decaps` (FIPS 203 section 7.3).
@@ -44,8 +43,8 @@ impl KeyPair {
     /// Only a wrong length is an error. Any other ciphertext gives a secret, and if the server did not make it with
     /// our key, one that nobody knows ("implicit rejection"): the handshake then fails at `Finished`.
     pub(in crate::provider) fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret, Error> {
-        let secret = self.0.decapsulate_slice(ciphertext).map_err(|_| INVALID_KEY_SHARE)?;
-        Ok(Zeroizing::new(secret.into()))
+        let ciphertext = ciphertext.try_into().map_err(|_| INVALID_KEY_SHARE)?;
+        Ok(self.0.decapsulate(ciphertext))
     }
 }
 
@@ -62,7 +61,6 @@ pub(in crate::provider) fn encapsulate_with(
     encapsulation_key: &[u8],
     m: &[u8; 32],
 ) -> Result<([u8; CIPHERTEXT_LEN], Secret), Error> {
-    let key = EncapsulationKey::new_from_slice(encapsulation_key).map_err(|_| INVALID_KEY_SHARE)?;
-    let (ciphertext, secret) = key.encapsulate_deterministic(&(*m).into());
-    Ok((ciphertext.into(), Zeroizing::new(secret.into())))
+    let key = encapsulation_key.try_into().map_err(|_| INVALID_KEY_SHARE)?;
+    ml_kem_768::encapsulate(key, m).ok_or(INVALID_KEY_SHARE)
 }
