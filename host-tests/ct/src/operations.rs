@@ -7,10 +7,9 @@
 //! | operation | whose code it is |
 //! |---|---|
 //! | `…-seal`, `…-tag` | our kernels, as `src/provider/aead.rs` calls them |
-//! | `x25519`, `p256-share`, `p256-ecdh`, `p256-sign` | our kernels |
-//! | `x25519-share` | the crate `x25519-dalek`, as `src/provider/kx/x25519.rs` calls it |
+//! | `x25519`, `x25519-share`, `p256-share`, `p256-ecdh`, `p256-sign` | our kernels |
 //! | `…-signer`, `rsa-2048-…` | `src/provider/sign` as rustls calls it: our kernels for P-256 and RSA, RustCrypto's and dalek's crates for the rest |
-//! | `ml-kem-768-decapsulate` | the crate `ml-kem`, as `src/provider/kx/mlkem.rs` calls it |
+//! | `ml-kem-768-decapsulate` | the crate `ml-kem`, as the kernels call it |
 //! | `ticket-tag` | `src/engine/sessions/tickets.rs` |
 //! | `finished-compare` | HMAC by `src/provider/hmac.rs`; the comparison is the crate `subtle`'s, called as rustls does it for Finished and for PSK binders |
 
@@ -18,9 +17,8 @@ use std::rc::Rc;
 
 use guest_tls::engine::ct::Tickets;
 use guest_tls::provider::{sign, suites};
+use guest_tls_kernels::ml_kem_768::{self, DecapsulationKey};
 use guest_tls_kernels::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305, NONCE_LEN, p256, x25519};
-use ml_kem::kem::{Decapsulate as _, KeyExport as _};
-use ml_kem::ml_kem_768::DecapsulationKey;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::EncodeRsaPrivateKey as _;
 use rustls::SignatureScheme;
@@ -28,7 +26,6 @@ use rustls::crypto::tls13::OkmBlock;
 use rustls::sign::Signer;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use subtle::ConstantTimeEq as _;
-use x25519_dalek::{PublicKey, StaticSecret};
 
 use crate::batch::{Batch, Class, batch};
 use crate::leaky;
@@ -129,7 +126,7 @@ fn x25519_exchange() -> Box<dyn Batch> {
 fn x25519_share() -> Box<dyn Batch> {
     batch(
         |random, class| random.or_fixed(class, [0; 32]),
-        |scalar| *std::hint::black_box(PublicKey::from(&StaticSecret::from(*scalar))).as_bytes() != [0; 32],
+        |scalar| std::hint::black_box(x25519::public_key(scalar)) != [0; 32],
     )
 }
 
@@ -247,17 +244,17 @@ fn sign((signer, message): &mut (Box<dyn Signer>, [u8; 32])) -> bool {
 
 /// A ciphertext that is invalid gives another secret, and no error (FIPS 203 section 6.3).
 fn ml_kem_768_decapsulate(random: &mut Random) -> Box<dyn Batch> {
-    let key = DecapsulationKey::from_seed(random.bytes::<64>().into());
-    let encapsulation_key = key.encapsulation_key().clone();
+    let key = DecapsulationKey::from_seed(&random.bytes());
+    let encapsulation_key = key.encapsulation_key();
     batch(
         move |random, class| {
-            let (ciphertext, _) = encapsulation_key.encapsulate_deterministic(&random.bytes::<32>().into());
-            let mut ciphertext: [u8; 1088] = ciphertext.into();
+            let sealed = ml_kem_768::encapsulate(&encapsulation_key, &random.bytes());
+            let (mut ciphertext, _) = sealed.expect("the key is in order");
             let (at, change) = (random.next() as usize % ciphertext.len(), random.change());
             ciphertext[at] ^= if class == Class::Second { change } else { 0 };
             ciphertext
         },
-        move |ciphertext| std::hint::black_box(key.decapsulate_slice(ciphertext)).is_ok(),
+        move |ciphertext| *std::hint::black_box(key.decapsulate(ciphertext)) != [0; ml_kem_768::SECRET_LEN],
     )
 }
 
