@@ -11,7 +11,8 @@ use crate::{
     wasm_std::{self, WasmStd},
 };
 
-/// Checks the form: rustfmt, clippy (natively, and of the library for wasm), rustdoc; every warning is an error.
+/// Checks the form: rustfmt of all workspaces; clippy (natively, and of the library for wasm) and rustdoc of the main one. Every warning is an
+/// error.
 ///
 /// Where the wasm compiler is Debian's, so is its clippy (package rust-web-clippy), since rustup's belongs to another compiler. If that
 /// package can't be had, `cargo check` with warnings as errors takes its place, and a line says so.
@@ -39,16 +40,20 @@ pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
 }
 
 fn checks(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
-    let mut format = project.cargo();
-    format.args(["fmt", "--all", "--check"]);
-
+    let format = |(name, folder): (&'static str, &str)| {
+        let mut format = project.cargo();
+        format.current_dir(project.root.join(folder)).args(["fmt", "--all", "--check"]);
+        (name, format)
+    };
     let mut clippy = project.cargo();
     clippy.args(["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]);
 
     let mut documentation = project.cargo();
     documentation.env("RUSTDOCFLAGS", "-Dwarnings").args(["doc", "--workspace", "--no-deps"]);
 
-    vec![("rustfmt", format), ("clippy, native", clippy), wasm(project, wasm_std), ("rustdoc", documentation)]
+    let mut checks = FORMATTED.into_iter().map(format).collect::<Vec<_>>();
+    checks.extend([("clippy, native", clippy), wasm(project, wasm_std), ("rustdoc", documentation)]);
+    checks
 }
 
 fn wasm(project: &Project, wasm_std: &WasmStd) -> (&'static str, Command) {
@@ -67,3 +72,11 @@ fn wasm(project: &Project, wasm_std: &WasmStd) -> (&'static str, Command) {
     check.arg("check").args(what);
     ("check, wasm", check)
 }
+
+/// The workspaces of the repository.
+const FORMATTED: [(&str, &str); 4] = [
+    ("rustfmt", "."),
+    ("rustfmt, fuzz", "fuzz"),
+    ("rustfmt, host-tests/benches", "host-tests/benches"),
+    ("rustfmt, host-tests/ct", "host-tests/ct"),
+];

@@ -55,7 +55,8 @@ impl Figures {
             let spki = key.public_key().expect("the provider knows the public key");
             let public = raw_public_key(&spki).to_vec();
             let all = provider.signature_verification_algorithms.mapping;
-            let (_, algorithms) = all.iter().find(|(known, _)| *known == scheme).expect("every provider has the scheme");
+            let (_, algorithms) =
+                all.iter().find(|(known, _)| *known == scheme).expect("every provider has the scheme");
             let algorithm = algorithms[0];
             self.operation(verify, move || {
                 algorithm.verify_signature(&public, black_box(MESSAGE), &signature).expect("the signature is right");

@@ -52,17 +52,11 @@ struct Identity {
     key: &'static [u8],
 }
 
-const P256: Identity = Identity {
-    name: "P-256 certificate",
-    certificate: fixtures::P256_CERTIFICATE,
-    key: fixtures::P256_KEY,
-};
+const P256: Identity =
+    Identity { name: "P-256 certificate", certificate: fixtures::P256_CERTIFICATE, key: fixtures::P256_KEY };
 
-const RSA: Identity = Identity {
-    name: "RSA-2048 certificate",
-    certificate: fixtures::RSA_CERTIFICATE,
-    key: fixtures::RSA_KEY,
-};
+const RSA: Identity =
+    Identity { name: "RSA-2048 certificate", certificate: fixtures::RSA_CERTIFICATE, key: fixtures::RSA_KEY };
 
 const SUITES: [(CipherSuite, &str); 3] = [
     (CipherSuite::TLS13_CHACHA20_POLY1305_SHA256, "ChaCha20-Poly1305"),

@@ -33,11 +33,8 @@ impl Implementation {
     /// A component of the world `guest-tls:bench/figures`.
     pub(crate) fn component(name: &str, path: &Path) -> Result<Self> {
         let (guest, figures) = Guest::load(path).with_context(|| format!("the component {}", path.display()))?;
-        let named = |figure: crate::component::Figure| Named {
-            name: figure.name,
-            unit: figure.unit,
-            amount: figure.amount,
-        };
+        let named =
+            |figure: crate::component::Figure| Named { name: figure.name, unit: figure.unit, amount: figure.amount };
         let figures = figures.into_iter().map(named).collect();
         Ok(Self { name: name.to_string(), figures, runner: Runner::Component(guest) })
     }
@@ -49,11 +46,7 @@ impl Implementation {
             unit: figure.unit.to_string(),
             amount: figure.amount,
         };
-        Self {
-            name: name.to_string(),
-            figures: figures.0.iter().map(named).collect(),
-            runner: Runner::Native(figures),
-        }
+        Self { name: name.to_string(), figures: figures.0.iter().map(named).collect(), runner: Runner::Native(figures) }
     }
 
     /// What it can do.
