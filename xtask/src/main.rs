@@ -7,7 +7,7 @@
 //! cargo xtask test     # all tests
 //! ```
 //!
-//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`bench`],
+//! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
 //! [`ct`], [`differential`]); what they share is in [`project`] (where things are), [`step`] (running a command with progress), [`wasm_std`],
 //! [`tools`] and [`npm`] (getting what is missing), [`guest`] (building components to measure), [`engine`] (running components in
 //! JavaScript engines) and [`component`] (reading WebAssembly).
