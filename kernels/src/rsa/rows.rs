@@ -22,13 +22,14 @@ pub(super) fn add_rows(columns: &mut [u64], limbs: &[u32], x: [u32; 4]) {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(super) fn add_rows(columns: &mut [u64], limbs: &[u32], x: [u32; 4]) {
     use core::arch::wasm32::*;
+    use core::hint::black_box;
 
     assert!(columns.len().is_multiple_of(4) && limbs.len() >= columns.len() + 3);
-    // LLVM would see that each multiplication uses half of what was loaded, load that half with its limbs extended, and
-    // multiply 64-bit lanes, which x64 has no instruction for before AVX-512. What is added to the limbs is zero, and
-    // LLVM does not know it.
-    let zero = u32x4_splat(core::hint::black_box(0));
-    let [x0, x1, x2, x3] = x.map(|x| v128_xor(u32x4_splat(x), zero));
+    // What is added to a vector is zero, and LLVM does not know it. Of a factor that it sees loaded it would load half, with
+    // its limbs extended to 64 bits, and multiply 64-bit lanes; x64 has no instruction for that before AVX-512, and
+    // Cranelift makes three multiplications of it.
+    let zero = u32x4_splat(black_box(0));
+    let x = x.map(|x| u32x4_splat(x));
     let mut at = columns.as_mut_ptr().cast::<v128>();
     let mut limb = limbs.as_ptr();
     for _ in 0..columns.len() / 4 {
@@ -36,6 +37,9 @@ pub(super) fn add_rows(columns: &mut [u64], limbs: &[u32], x: [u32; 4]) {
         // reads seven limbs of which it leaves four behind. So the last limb that it reads is the third behind as
         // many as there are columns. A `v128` in memory need not be aligned in WebAssembly.
         unsafe {
+            // Otherwise LLVM takes the extension of these out of the loop, with the same effect.
+            let [x0, x1, x2, x3] = black_box(&x);
+            let [x0, x1, x2, x3] = [v128_xor(*x0, zero), v128_xor(*x1, zero), v128_xor(*x2, zero), v128_xor(*x3, zero)];
             let (l0, l1, l2, l3) = (
                 v128_xor(v128_load(limb.cast()), zero),
                 v128_xor(v128_load(limb.add(1).cast()), zero),
