@@ -70,7 +70,8 @@ impl Digits {
     fn new(bits: u16) -> Self {
         let bits = u32::from(bits);
         let digits = bits & 1 | bits >> 3 & 2 | bits >> 6 & 4;
-        let negative = (bits >> 12 & 1).wrapping_sub(1);
+        // Of a mask that LLVM sees to be one bit it may make a branch.
+        let negative = core::hint::black_box((bits >> 12 & 1).wrapping_sub(1));
         Self { index: digits ^ (negative & 7), negative }
     }
 }

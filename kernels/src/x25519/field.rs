@@ -369,7 +369,8 @@ pub(super) fn to_bytes(limbs: &[i32; LIMBS]) -> [u8; 32] {
     let mut more = limbs;
     more[0] += 19;
     carry_down(&mut more);
-    let reached = -(more[LIMBS - 1] >> TOP_BITS);
+    // Of a mask that LLVM sees to be one bit it may make a branch.
+    let reached = core::hint::black_box(-(more[LIMBS - 1] >> TOP_BITS));
     more[LIMBS - 1] &= (1 << TOP_BITS) - 1;
     let mut bytes = [0; 32];
     for (i, byte) in bytes.iter_mut().enumerate() {
