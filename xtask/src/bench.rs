@@ -19,14 +19,14 @@ use crate::{
 
 /// Measures this project's cryptography and TLS in wasmtime, beside ring and RustCrypto's crates in wasmtime and ring natively.
 ///
-/// Every figure is measured of all implementations one right after the other, by criterion. The table has a line a figure: the medians,
-/// and how many times as fast guest-tls is. Ring is compiled for WebAssembly by clang, which is installed with apt-get if it is missing.
+/// Every figure is measured of all implementations in turns, by criterion. The table has a line a figure: the best round's medians, and how
+/// many times as fast guest-tls is. Ring is compiled for WebAssembly by clang, which is installed with apt-get if it is missing.
 /// What is built is kept in target/benches; the first build takes some ten minutes on two cores.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Only figures whose names contain one of these
     filter: Vec<String>,
-    /// A few samples of each figure instead of many: two minutes instead of twenty
+    /// A few samples of each figure instead of many: two minutes instead of fifteen
     #[arg(long)]
     quick: bool,
     /// Measure in this JavaScript engine instead of wasmtime; there is no native ring then, and nothing over TCP

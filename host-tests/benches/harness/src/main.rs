@@ -61,12 +61,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     implementations.push(Implementation::native("ring-native", bench_ring::figures()));
 
     let wanted = |name: &str| arguments.filter.is_empty() || arguments.filter.iter().any(|part| name.contains(part));
-    let mut criterion = criterion(arguments.quick);
+    let (mut criterion, rounds) = criterion(arguments.quick);
     let mut measured = Vec::new();
     // The first implementation, which is ours, has every figure.
     for name in implementations[0].names() {
         if wanted(&name) {
-            measured.extend(implementation::measure(&mut criterion, &name, &mut implementations)?);
+            measured.extend(implementation::measure(&mut criterion, &name, &mut implementations, rounds)?);
         }
     }
     measured.extend(tcp::measure(&wanted, arguments.quick)?);
@@ -78,13 +78,15 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn criterion(quick: bool) -> Criterion {
+/// How a figure is measured, and in how many rounds.
+fn criterion(quick: bool) -> (Criterion, usize) {
     let criterion = Criterion::default().without_plots();
     if quick {
         let criterion = criterion.sample_size(10).nresamples(1001);
-        criterion.warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(300))
+        (criterion.warm_up_time(Duration::from_millis(20)).measurement_time(Duration::from_millis(100)), 4)
     } else {
-        criterion.sample_size(50).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500))
+        let criterion = criterion.sample_size(30).warm_up_time(Duration::from_millis(200));
+        (criterion.measurement_time(Duration::from_secs(1)), 5)
     }
 }
 
