@@ -7,7 +7,7 @@ use core::error::Error as _;
 use core::fmt;
 use std::sync::Arc;
 
-use ecdsa::signature::hazmat::RandomizedPrehashSigner;
+use ecdsa::signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
 use elliptic_curve::SecretKey;
 use p384::NistP384;
 use p521::NistP521;
@@ -56,6 +56,9 @@ trait Curve: elliptic_curve::Curve {
 
     /// The public point, uncompressed.
     fn public_key(key: &Self::Key) -> Vec<u8>;
+
+    /// Whether the signature that the key has made of this hash is right: a faulty one could give the key away.
+    fn is_right(key: &Self::Key, hash: &[u8], signature: &Self::Signature) -> bool;
 }
 
 impl Curve for P256 {
@@ -67,6 +70,11 @@ impl Curve for P256 {
 
     fn public_key(key: &Self::Key) -> Vec<u8> {
         key.public_key().to_vec()
+    }
+
+    /// The kernel has checked it before it gave it.
+    fn is_right(_: &Self::Key, _: &[u8], _: &Self::Signature) -> bool {
+        true
     }
 }
 
@@ -80,6 +88,10 @@ impl Curve for NistP384 {
     fn public_key(key: &Self::Key) -> Vec<u8> {
         key.verifying_key().to_sec1_point(false).as_bytes().to_vec()
     }
+
+    fn is_right(key: &Self::Key, hash: &[u8], signature: &Self::Signature) -> bool {
+        key.verifying_key().verify_prehash(hash, signature).is_ok()
+    }
 }
 
 impl Curve for NistP521 {
@@ -91,6 +103,10 @@ impl Curve for NistP521 {
 
     fn public_key(key: &Self::Key) -> Vec<u8> {
         key.verifying_key().to_sec1_point(false).as_bytes().to_vec()
+    }
+
+    fn is_right(key: &Self::Key, hash: &[u8], signature: &Self::Signature) -> bool {
+        key.verifying_key().verify_prehash(hash, signature).is_ok()
     }
 }
 
@@ -138,6 +154,9 @@ impl<C: Curve> Signer for EcdsaSigner<C> {
             Some(reason) => failed(&reason.to_string()),
             None => failed("the host gave no randomness"),
         })?;
+        if !C::is_right(&self.0, &hash, &signature) {
+            return Err(failed("the ECDSA signature came out wrong"));
+        }
         Ok(signature.as_ref().to_vec())
     }
 
@@ -149,5 +168,29 @@ impl<C: Curve> Signer for EcdsaSigner<C> {
 impl<C: Curve> fmt::Debug for EcdsaSigner<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EcdsaSigner").field("scheme", &C::SCHEME).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with it does not matter: another key's, or another hash's.
+    #[test]
+    fn wrong_signatures_do_not_leave() {
+        fn check<C: Curve>(len: usize) {
+            let key = |last| {
+                let mut bytes = vec![0; len];
+                bytes[len - 1] = last;
+                C::Key::from(SecretKey::<C>::from_slice(&bytes).expect("it is below the order"))
+            };
+            let hash = C::Hash::digest(b"message");
+            let signature = key(3).sign_prehash_with_rng(&mut Rng, &hash).expect("there is randomness");
+            assert!(C::is_right(&key(3), &hash, &signature), "{:?}", C::SCHEME);
+            assert!(!C::is_right(&key(4), &hash, &signature), "{:?}: another key", C::SCHEME);
+            assert!(!C::is_right(&key(3), &C::Hash::digest(b"other"), &signature), "{:?}: another hash", C::SCHEME);
+        }
+        check::<NistP384>(48);
+        check::<NistP521>(66);
     }
 }
