@@ -16,11 +16,12 @@
 //! # Constant time
 //! No branch and no address depends on key, nonce or text. There are no bounds: all is logic.
 
+use crate::opaque;
 use zeroize::Zeroize;
 
 use crate::simd::{
-    i8x16_eq, i8x16_swizzle, i32x4_shuffle, load, load_at, opaque, store, store_at, u8x16, u8x16_splat,
-    u32x4_extract_lane, u32x4_splat, u64x2_shl, u64x2_shr, v128, v128_and, v128_xor, wipe, xor,
+    i8x16_eq, i8x16_swizzle, i32x4_shuffle, load, load_at, store, store_at, u8x16, u8x16_splat, u32x4_extract_lane,
+    u32x4_splat, u64x2_shl, u64x2_shr, v128, v128_and, v128_xor, wipe, xor,
 };
 
 /// The key schedule of AES with `MIDDLE` rounds between the first key and the last round: 9 for AES-128, 13 for

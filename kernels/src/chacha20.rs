@@ -13,11 +13,12 @@
 //! # Constant time
 //! No branch and no address depends on key, nonce or text; the length is public.
 
+use crate::opaque;
 use zeroize::Zeroize;
 
 use crate::simd::{
-    i8x16_swizzle, i32x4_shuffle, load_at, opaque, store_at, u8x16, u32x4, u32x4_add, u32x4_shl, u32x4_shr,
-    u32x4_splat, v128, v128_or, v128_xor, wipe, xor,
+    i8x16_swizzle, i32x4_shuffle, load_at, store_at, u8x16, u32x4, u32x4_add, u32x4_shl, u32x4_shr, u32x4_splat, v128,
+    v128_or, v128_xor, wipe, xor,
 };
 
 /// A key and a nonce: the stream that they stand for.

@@ -22,7 +22,7 @@
 //! No branch and no address depends on key or text; lengths are public. The multiplication of integers is taken to be
 //! constant in time, which it is on the 64-bit machines that engines of WebAssembly compile for.
 
-use core::hint::black_box;
+use crate::opaque;
 
 use zeroize::Zeroize;
 
@@ -202,7 +202,7 @@ fn add_product<const FROM: usize>(table: &Table, higher: &[v128; 8], lower: &[v1
     let (h0, h1, h2, h3) = (higher[FROM], higher[FROM + 1], higher[FROM + 2], higher[FROM + 3]);
     let (l0, l1, l2, l3) = (lower[FROM], lower[FROM + 1], lower[FROM + 2], lower[FROM + 3]);
     let [mut a, mut b, mut c] = [u8x16_splat(0); 3];
-    for (byte, [higher, lower]) in product[FROM..].iter_mut().zip(&table[..black_box(9)]) {
+    for (byte, [higher, lower]) in product[FROM..].iter_mut().zip(&table[..opaque(9)]) {
         let (higher, lower) = (load(higher), load(lower));
         let plus = |sum, i, j| v128_xor(v128_xor(sum, i8x16_swizzle(higher, i)), i8x16_swizzle(lower, j));
         // What byte n of a product with byte j of the text is added to: byte n + j.

@@ -14,6 +14,7 @@
 //! and a carry below 2^31. No branch and no address depends on a number.
 
 use crate::limbs::{self, BITS, LIMBS, Limbs, MASK};
+use crate::opaque;
 
 /// An odd modulus below 2^256.
 pub(crate) struct Modulus {
@@ -35,7 +36,7 @@ pub(crate) fn invert(number: &Limbs, modulus: &Modulus) -> Limbs {
         (f, g) = matrix.apply(&f, &g);
     }
     // d lies between -2 m and m: now between -m and m, and the sign that f has.
-    let [below, minus] = [d, f].map(|number| limbs::opaque(number[LIMBS - 1] >> 63));
+    let [below, minus] = [d, f].map(|number| opaque(number[LIMBS - 1] >> 63));
     for (limb, of_modulus) in d.iter_mut().zip(modulus.limbs) {
         *limb = ((*limb + (of_modulus & below)) ^ minus) - minus;
     }

@@ -45,6 +45,16 @@ impl fmt::Display for WrongTag {
 
 impl core::error::Error for WrongTag {}
 
+/// The same value, but the compiler knows nothing of it.
+///
+/// For masks made of a sign or of one bit of a secret: of what is done under one that it knows, LLVM makes a branch. And for the masks
+/// of swizzles: of one that it knows, LLVM makes a shuffle of two vectors, the second of which is undefined, and for that Cranelift
+/// emits three instructions where one was meant.
+#[inline(always)]
+pub(crate) const fn opaque<T: Copy>(value: T) -> T {
+    core::hint::black_box(value)
+}
+
 /// The length of a nonce of each AEAD.
 pub const NONCE_LEN: usize = 12;
 

@@ -10,6 +10,8 @@
 //! Plain 64-bit arithmetic, since WebAssembly gives the low half of a 64-bit product only: with limbs of 29 bits that
 //! half is all there is. No branch and no address depends on a value.
 
+use crate::opaque;
+
 /// How many limbs a number has.
 pub(crate) const LIMBS: usize = 9;
 
@@ -108,13 +110,6 @@ pub(crate) const fn canonical(mut a: Limbs, modulus: &Limbs) -> Limbs {
     }
     carry_down(&mut a);
     a
-}
-
-/// The same mask, all ones or zero, but the compiler knows nothing of its value: of what is done under a mask that comes
-/// from a sign or from one bit LLVM makes a branch.
-#[inline(always)]
-pub(super) const fn opaque(mask: i64) -> i64 {
-    core::hint::black_box(mask)
 }
 
 /// `a + b`, limb by limb.

@@ -31,16 +31,16 @@
 //! # Constant time
 //! No branch and no address depends on key or text; lengths are public.
 
-use core::hint::black_box;
+use crate::opaque;
 
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use crate::chacha20::transposed;
 use crate::message::BLOCK_LEN;
 use crate::simd::{
-    i32x4_shuffle, i64x2_extmul_high_i32x4, i64x2_extmul_low_i32x4, load_at, opaque, u32x4, u32x4_add, u32x4_shl,
-    u32x4_shr, u32x4_splat, u32x4_sub, u64x2, u64x2_add, u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4,
-    u64x2_extract_lane, u64x2_shl, u64x2_shr, u64x2_splat, u64x2_sub, v128, v128_and, v128_or, v128_xor,
+    i32x4_shuffle, i64x2_extmul_high_i32x4, i64x2_extmul_low_i32x4, load_at, u32x4, u32x4_add, u32x4_shl, u32x4_shr,
+    u32x4_splat, u32x4_sub, u64x2, u64x2_add, u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_extract_lane,
+    u64x2_shl, u64x2_shr, u64x2_splat, u64x2_sub, v128, v128_and, v128_or, v128_xor,
 };
 
 /// A function of two vectors, limb by limb.
@@ -199,7 +199,7 @@ impl Wide {
     pub(crate) fn product(a: &[v128; 5], b: &Multiplier) -> Self {
         // Out of a loop LLVM would take the widening of `b`, which does not change, and leave the loop without
         // `extmul`: with products of 64 bits, each of which is three multiplications on most machines.
-        let b = black_box(b);
+        let b = opaque(b);
         let difference = |column: usize| {
             let [first, second] = [2 * column, 2 * column + 1].map(|at| {
                 let (i, j) = PAIRS[at];

@@ -47,15 +47,6 @@ pub(crate) fn xor(text: &mut [u8], key_stream: &[u8]) {
     }
 }
 
-/// The same vector, but the compiler knows nothing of its value.
-///
-/// For the masks of swizzles: of a mask that it knows LLVM makes a shuffle of two vectors, the second of which is
-/// undefined, and for that Cranelift emits three instructions where one was meant.
-#[inline(always)]
-pub(crate) fn opaque(vector: v128) -> v128 {
-    core::hint::black_box(vector)
-}
-
 /// Overwrites a secret with zeros, by vectors: a volatile store for each byte would take longer than a block of a cipher.
 pub(crate) fn wipe(secret: &mut [u8]) {
     let (vectors, rest) = secret.as_chunks_mut::<16>();

@@ -1,8 +1,8 @@
 //! The points of tables, and how one of them is taken.
 
+use crate::opaque;
 use crate::simd::{
-    i8x16_eq, i32x4_shuffle, load_words, opaque, u8x16_splat, u32x4_splat, u32x4_sub, u64x2, v128, v128_and, v128_or,
-    v128_xor,
+    i8x16_eq, i32x4_shuffle, load_words, u8x16_splat, u32x4_splat, u32x4_sub, u64x2, v128, v128_and, v128_or, v128_xor,
 };
 
 use super::pair::Pair;

@@ -15,10 +15,11 @@
 //! A product and its reduction are two functions, with the columns in memory between them. As one they would be no
 //! faster, since there are not registers enough, and of many bytes.
 
+use crate::opaque;
 use crate::simd::{
     i32x4_shuffle, i64x2_extend_high_i32x4, i64x2_extend_low_i32x4, i64x2_extmul_high_i32x4, i64x2_extmul_low_i32x4,
-    opaque, u32x4, u32x4_add, u32x4_extract_lane, u32x4_sub, u64x2_add, u64x2_shl, u64x2_shr, u64x2_splat, u64x2_sub,
-    v128, v128_and, v128_xor,
+    u32x4, u32x4_add, u32x4_extract_lane, u32x4_sub, u64x2_add, u64x2_shl, u64x2_shr, u64x2_splat, u64x2_sub, v128,
+    v128_and, v128_xor,
 };
 
 use super::field::FieldElement;

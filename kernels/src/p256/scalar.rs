@@ -5,6 +5,7 @@
 //! the limbs of d, and three shifts. A column takes up five products below 2^56 by that, hence the product of
 //! magnitudes is 13 at most here; nothing here comes near it.
 
+use crate::opaque;
 use zeroize::{DefaultIsZeroes, Zeroize as _};
 
 use crate::inverse::{self, Modulus};
@@ -76,7 +77,7 @@ impl Scalar {
     /// `(k - 1) / 2 + 2^(count - 1)` (M. Hamburg, "Fast and compact elliptic-curve cryptography", 2012, section 3.3).
     pub(super) fn signs(&self, count: usize) -> Signs {
         let mut limbs = self.canonical();
-        let even = limbs::opaque((limbs[0] & 1) - 1);
+        let even = opaque((limbs[0] & 1) - 1);
         for (limb, order) in limbs.iter_mut().zip(N) {
             *limb += order & even;
         }

@@ -17,9 +17,9 @@
 //!
 //! No branch and no address depends on a number, only on its length, unless the name says `vartime`.
 
+use crate::opaque;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::hint::black_box;
 use core::mem::swap;
 
 use zeroize::Zeroizing;
@@ -109,7 +109,7 @@ impl Modulus {
             borrow = limb >> BITS;
         }
         // All ones where the number was below m already.
-        let keep = black_box(borrow as u32);
+        let keep = opaque(borrow as u32);
         for (limb, kept) in difference.iter_mut().zip(number.iter()) {
             *limb ^= (*limb ^ kept) & keep;
         }
@@ -227,7 +227,7 @@ impl Modulus {
             clear(&mut selected);
             // All entries are read, four at a time.
             for (entries, first) in table.as_chunks::<4>().0.iter().zip((0..).step_by(4)) {
-                let mask = |i: u32| black_box((((first + i) ^ digit).wrapping_sub(1) as i32 >> 31) as u32);
+                let mask = |i: u32| opaque((((first + i) ^ digit).wrapping_sub(1) as i32 >> 31) as u32);
                 let [mask_0, mask_1, mask_2, mask_3] = [mask(0), mask(1), mask(2), mask(3)];
                 let [a, b, c, d] = entries;
                 for ((((limb, a), b), c), d) in
@@ -463,7 +463,7 @@ fn read(bytes: &[u8], rows: usize) -> Number {
 
 /// Makes all zero. Where LLVM knows the value, it makes a call to the host of the loop.
 fn clear<T: Copy + Default>(limbs: &mut [T]) {
-    let zero = black_box(T::default());
+    let zero = opaque(T::default());
     for limb in limbs {
         *limb = zero;
     }

@@ -15,6 +15,7 @@
 //! All entries of a block are read, whatever the digits are. What is multiplied has magnitude 3 at most, as each formula
 //! says.
 
+use crate::opaque;
 use zeroize::Zeroizing;
 
 use super::field::{LIMBS, Pair, from_bytes, to_bytes};
@@ -71,7 +72,7 @@ impl Digits {
         let bits = u32::from(bits);
         let digits = bits & 1 | bits >> 3 & 2 | bits >> 6 & 4;
         // Of a mask that LLVM sees to be one bit it may make a branch.
-        let negative = core::hint::black_box((bits >> 12 & 1).wrapping_sub(1));
+        let negative = opaque((bits >> 12 & 1).wrapping_sub(1));
         Self { index: digits ^ (negative & 7), negative }
     }
 }

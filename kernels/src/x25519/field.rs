@@ -36,9 +36,10 @@
 //! With `1217 * CARRY_BIAS + 608 + FOLDS = FOLDS * 2^29` that is 2^28 modulo 2^29 everywhere: limbs are 2^28 too large, carries
 //! `CARRY_BIAS + 608 + FOLDS`, and the last one `CARRY_BIAS + FOLDS`.
 
+use crate::opaque;
 use crate::simd::{
-    i32x4_shuffle, i64x2_extmul_high_i32x4, i64x2_extmul_low_i32x4, opaque, u32x4, u32x4_add, u32x4_extract_lane,
-    u32x4_splat, u32x4_sub, u64x2_add, u64x2_shl, u64x2_shr, u64x2_splat, u64x2_sub, v128, v128_and, v128_xor,
+    i32x4_shuffle, i64x2_extmul_high_i32x4, i64x2_extmul_low_i32x4, u32x4, u32x4_add, u32x4_extract_lane, u32x4_splat,
+    u32x4_sub, u64x2_add, u64x2_shl, u64x2_shr, u64x2_splat, u64x2_sub, v128, v128_and, v128_xor,
 };
 
 /// A function of two vectors, vector by vector. Spelled out, because LLVM may leave a loop over vectors a loop, and then
@@ -370,7 +371,7 @@ pub(super) fn to_bytes(limbs: &[i32; LIMBS]) -> [u8; 32] {
     more[0] += 19;
     carry_down(&mut more);
     // Of a mask that LLVM sees to be one bit it may make a branch.
-    let reached = core::hint::black_box(-(more[LIMBS - 1] >> TOP_BITS));
+    let reached = opaque(-(more[LIMBS - 1] >> TOP_BITS));
     more[LIMBS - 1] &= (1 << TOP_BITS) - 1;
     let mut bytes = [0; 32];
     for (i, byte) in bytes.iter_mut().enumerate() {

@@ -10,6 +10,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::opaque;
 use zeroize::Zeroizing;
 
 pub use base::public_key;
@@ -32,7 +33,7 @@ pub fn x25519(scalar: &[u8; 32], point: &[u8; 32]) -> Zeroizing<[u8; 32]> {
     let mut last_bit = 0;
     for t in (0..255).rev() {
         let bit = u32::from(scalar[t / 8] >> (t % 8) & 1);
-        let mask = core::hint::black_box((bit ^ last_bit).wrapping_neg());
+        let mask = opaque((bit ^ last_bit).wrapping_neg());
         last_bit = bit;
         (doubled, added) = step(&doubled, &added, mask, &multipliers);
     }
