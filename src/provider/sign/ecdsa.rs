@@ -78,37 +78,29 @@ impl Curve for P256 {
     }
 }
 
-impl Curve for NistP384 {
-    type Key = p384::ecdsa::SigningKey;
-    type Signature = p384::ecdsa::DerSignature;
-    type Hash = Sha384;
-    const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP384_SHA384;
-    const ALGORITHM: AlgorithmIdentifier = alg_id::ECDSA_P384;
+/// A curve that is RustCrypto's altogether.
+macro_rules! curve {
+    ($curve:ty, $crate_name:ident, $hash:ty, $scheme:ident, $algorithm:ident) => {
+        impl Curve for $curve {
+            type Key = $crate_name::ecdsa::SigningKey;
+            type Signature = $crate_name::ecdsa::DerSignature;
+            type Hash = $hash;
+            const SCHEME: SignatureScheme = SignatureScheme::$scheme;
+            const ALGORITHM: AlgorithmIdentifier = alg_id::$algorithm;
 
-    fn public_key(key: &Self::Key) -> Vec<u8> {
-        key.verifying_key().to_sec1_point(false).as_bytes().to_vec()
-    }
+            fn public_key(key: &Self::Key) -> Vec<u8> {
+                key.verifying_key().to_sec1_point(false).as_bytes().to_vec()
+            }
 
-    fn is_right(key: &Self::Key, hash: &[u8], signature: &Self::Signature) -> bool {
-        key.verifying_key().verify_prehash(hash, signature).is_ok()
-    }
+            fn is_right(key: &Self::Key, hash: &[u8], signature: &Self::Signature) -> bool {
+                key.verifying_key().verify_prehash(hash, signature).is_ok()
+            }
+        }
+    };
 }
 
-impl Curve for NistP521 {
-    type Key = p521::ecdsa::SigningKey;
-    type Signature = p521::ecdsa::DerSignature;
-    type Hash = Sha512;
-    const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP521_SHA512;
-    const ALGORITHM: AlgorithmIdentifier = alg_id::ECDSA_P521;
-
-    fn public_key(key: &Self::Key) -> Vec<u8> {
-        key.verifying_key().to_sec1_point(false).as_bytes().to_vec()
-    }
-
-    fn is_right(key: &Self::Key, hash: &[u8], signature: &Self::Signature) -> bool {
-        key.verifying_key().verify_prehash(hash, signature).is_ok()
-    }
-}
+curve!(NistP384, p384, Sha384, ECDSA_NISTP384_SHA384, ECDSA_P384);
+curve!(NistP521, p521, Sha512, ECDSA_NISTP521_SHA512, ECDSA_P521);
 
 fn key<C, E>(secret: Result<SecretKey<C>, E>) -> Result<Arc<dyn SigningKey>, Error>
 where
