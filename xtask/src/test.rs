@@ -102,9 +102,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn died(name: &'static str, error: &anyhow::Error) -> Self {
-        eprintln!("{name}: {error:#}");
-        Self { name, counts: Counts { passed: 0, failed: 1 }, time: Duration::ZERO }
+    /// Does the work and takes its time; an error counts as one failure.
+    fn of(name: &'static str, work: impl FnOnce() -> Result<Counts>) -> Self {
+        let started = Instant::now();
+        let counts = work().unwrap_or_else(|error| {
+            eprintln!("{name}: {error:#}");
+            Counts { passed: 0, failed: 1 }
+        });
+        Self { name, counts, time: started.elapsed() }
     }
 }
 
@@ -124,29 +129,25 @@ impl std::ops::Add for Counts {
 
 /// Runs a step that is no test: it counts only when it fails.
 fn note<T>(results: &mut Vec<Outcome>, name: &'static str, step: impl FnOnce() -> Result<T>) -> Option<T> {
-    let started = Instant::now();
-    let result = step();
-    let mut outcome = Outcome { name, counts: Counts::default(), time: Duration::ZERO };
-    if let Err(error) = &result {
-        outcome = Outcome::died(name, error);
-    }
-    results.push(Outcome { time: started.elapsed(), ..outcome });
-    result.ok()
+    let mut value = None;
+    results.push(Outcome::of(name, || {
+        value = Some(step()?);
+        Ok(Counts::default())
+    }));
+    value
 }
 
 /// Runs `cargo test` and adds up what its test programs say.
 fn tests(name: &'static str, arguments: &Arguments, cargo: Command, what: &[&str]) -> Outcome {
     println!("\n=== {name} ===");
-    let started = Instant::now();
+    Outcome::of(name, || streamed(name, cargo_test(cargo, what, arguments)))
+}
+
+/// Runs test programs with their output passed on.
+fn streamed(name: &str, command: Command) -> Result<Counts> {
     let mut counts = Counts::default();
-    let step = Step::new(name, cargo_test(cargo, what, arguments));
-    let status = step.stream(&mut |line| counts = counts + parse(line).unwrap_or_default());
-    let mut outcome = match status {
-        Ok(status) => Outcome { name, counts: judged(counts, status.success()), time: Duration::ZERO },
-        Err(error) => Outcome::died(name, &error),
-    };
-    outcome.time = started.elapsed();
-    outcome
+    let status = Step::new(name, command).stream(&mut |line| counts = counts + parse(line).unwrap_or_default())?;
+    Ok(judged(counts, status.success()))
 }
 
 fn cargo_test(mut cargo: Command, what: &[&str], arguments: &Arguments) -> Command {
@@ -162,20 +163,14 @@ fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec
     let mut results = Vec::new();
     note(&mut results, "guest of the measurement", || ct::guest(project, wasm_std));
     let name = "library, in wasm";
-    let started = Instant::now();
-    let ran = wasm_cargo(project, wasm_std)
-        .and_then(|cargo| Step::new(name, cargo_test(cargo, WASM_ARGUMENTS, arguments)).attempt());
-    let (mut outcome, lines) = match ran {
-        Ok(ran) => {
-            let counts = ran.lines.iter().filter_map(|line| parse(line)).fold(Counts::default(), |sum, one| sum + one);
-            let heading = format!("\n=== {name} ===");
-            let lines = std::iter::once(heading).chain(ran.lines).collect();
-            (Outcome { name, counts: judged(counts, ran.success), time: Duration::ZERO }, lines)
-        }
-        Err(error) => (Outcome::died(name, &error), Vec::new()),
-    };
-    outcome.time = started.elapsed();
-    results.push(outcome);
+    let mut lines = vec![format!("\n=== {name} ===")];
+    results.push(Outcome::of(name, || {
+        let cargo = cargo_test(wasm_cargo(project, wasm_std)?, WASM_ARGUMENTS, arguments);
+        let ran = Step::new(name, cargo).attempt()?;
+        let counts = ran.lines.iter().filter_map(|line| parse(line)).fold(Counts::default(), |sum, one| sum + one);
+        lines.extend(ran.lines);
+        Ok(judged(counts, ran.success))
+    }));
     (results, lines)
 }
 
@@ -186,38 +181,19 @@ fn in_engine(project: &Project, wasm_std: &WasmStd, engine: Engine, arguments: &
         Engine::Bun => "library, in Bun",
     };
     println!("\n=== {name} ===");
-    let started = Instant::now();
-    let mut outcome = match counts_in_engine(project, wasm_std, engine, name, arguments) {
-        Ok(counts) => Outcome { name, counts, time: Duration::ZERO },
-        Err(error) => Outcome::died(name, &error),
-    };
-    outcome.time = started.elapsed();
-    outcome
-}
-
-fn counts_in_engine(
-    project: &Project,
-    wasm_std: &WasmStd,
-    engine: Engine,
-    name: &'static str,
-    arguments: &Arguments,
-) -> Result<Counts> {
-    let mut cargo = wasm_std.cargo(project);
-    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(WASM_ARGUMENTS);
-    let built = Step::new(format!("{name}: build"), cargo).run()?;
-    let programs: Vec<_> = built.lines.iter().filter_map(|line| executable(line)).collect();
-    ensure!(!programs.is_empty(), "cargo built the tests, and named none of them");
-    let mut counts = Counts::default();
-    for program in programs {
-        let module = engine::transpile(project, &program)?;
-        let mut command = Command::new(engine.program(project)?);
-        command.arg(project.root.join("host-tests/js/run.mjs")).arg(module);
-        command.args(&arguments.filter).args(&arguments.arguments);
-        let mut own = Counts::default();
-        let status = Step::new(name, command).stream(&mut |line| own = own + parse(line).unwrap_or_default())?;
-        counts = counts + judged(own, status.success());
-    }
-    Ok(counts)
+    Outcome::of(name, || {
+        let mut cargo = wasm_std.cargo(project);
+        cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(WASM_ARGUMENTS);
+        let built = Step::new(format!("{name}: build"), cargo).run()?;
+        let programs: Vec<_> = built.lines.iter().filter_map(|line| executable(line)).collect();
+        ensure!(!programs.is_empty(), "cargo built the tests, and named none of them");
+        programs.iter().try_fold(Counts::default(), |counts, program| {
+            let mut command = Command::new(engine.program(project)?);
+            command.arg(project.root.join("host-tests/js/run.mjs")).arg(engine::transpile(project, program)?);
+            command.args(&arguments.filter).args(&arguments.arguments);
+            Ok(counts + streamed(name, command)?)
+        })
+    })
 }
 
 /// The program that a line of cargo's JSON names.
