@@ -138,7 +138,7 @@ fn clocks_of(state: &mut State) -> WasiClocksCtxView<'_> {
 }
 
 /// wasmtime's error as one of ours, with its causes.
-pub(crate) fn error(error: wasmtime::Error) -> anyhow::Error {
+pub fn error(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:?}")
 }
 

@@ -32,3 +32,4 @@ pub mod setup;
 pub mod table;
 pub mod tcp;
 pub mod tls;
+pub mod wasi;

@@ -13,11 +13,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use wasmtime::Store;
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::host;
 use crate::paths;
+use crate::wasi::{self, Parts, Wasi};
 use statistics::{Class, Difference, Measurement, largest_difference};
 
 #[allow(missing_docs, reason = "generated")]
@@ -27,7 +26,7 @@ mod bindings {
 
 /// An instance of the guest.
 pub struct Guest {
-    store: Store<State>,
+    store: Store<Wasi>,
     world: bindings::Ct,
     operations: Vec<Operation>,
 }
@@ -70,13 +69,9 @@ pub struct Finding {
 impl Guest {
     /// Compiles the component and makes an instance of it.
     pub fn new(path: &Path) -> Result<Guest> {
-        let engine = host::engine()?;
-        let read = Component::from_file(&engine, path).map_err(host::error);
-        let component = read.with_context(|| format!("no guest at {} (cargo xtask ct makes it)", path.display()))?;
-        let mut linker = Linker::<State>::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(host::error)?;
-        let ctx = WasiCtx::builder().inherit_stderr().build();
-        let mut store = Store::new(&engine, State { ctx, table: ResourceTable::new() });
+        let loaded = wasi::load(path);
+        let Parts { mut store, component, linker } =
+            loaded.with_context(|| format!("no guest at {} (cargo xtask ct makes it)", path.display()))?;
         let world = bindings::Ct::instantiate(&mut store, &component, &linker).map_err(host::error)?;
         let listed = world.call_operations(&mut store).map_err(host::error)?;
         let operations = (0..).zip(listed).map(|(index, listed)| Operation {
@@ -172,17 +167,6 @@ impl Finding {
 /// Where the guest is: where `cargo xtask ct` and `cargo xtask test` put it.
 pub fn guest_path() -> PathBuf {
     paths::target().join("components/ct.wasm")
-}
-
-struct State {
-    ctx: WasiCtx,
-    table: ResourceTable,
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.ctx, table: &mut self.table }
-    }
 }
 
 /// Times whose |t| is at least this are different: by chance it happens in less than one operation of a hundred

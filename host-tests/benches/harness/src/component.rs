@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use anyhow::Result;
+use host_tests::host::error;
+use host_tests::wasi::{self, Parts, Wasi};
+use wasmtime::Store;
 
 mod bindings {
     #![allow(missing_docs, unreachable_pub)]
@@ -15,30 +15,14 @@ pub(crate) use bindings::Figure;
 
 /// An instance.
 pub(crate) struct Guest {
-    store: Store<State>,
+    store: Store<Wasi>,
     world: bindings::Figures,
-}
-
-struct State {
-    ctx: WasiCtx,
-    table: ResourceTable,
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.ctx, table: &mut self.table }
-    }
 }
 
 impl Guest {
     /// An instance of the component in this file, and what it can do.
     pub(crate) fn load(path: &Path) -> Result<(Self, Vec<Figure>)> {
-        let engine = Engine::default();
-        let component = Component::from_file(&engine, path).map_err(error)?;
-        let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(error)?;
-        let ctx = WasiCtx::builder().inherit_stderr().build();
-        let mut store = Store::new(&engine, State { ctx, table: ResourceTable::new() });
+        let Parts { mut store, component, linker } = wasi::load(path)?;
         let world = bindings::Figures::instantiate(&mut store, &component, &linker).map_err(error)?;
         let figures = world.call_all(&mut store).map_err(error)?;
         Ok((Self { store, world }, figures))
@@ -48,8 +32,4 @@ impl Guest {
     pub(crate) fn run(&mut self, index: usize, iterations: u64) -> Result<()> {
         self.world.call_run(&mut self.store, index as u32, iterations).map_err(error)
     }
-}
-
-fn error(error: wasmtime::Error) -> anyhow::Error {
-    anyhow!("{error:?}")
 }
