@@ -93,7 +93,7 @@ struct Guest {
 
 impl Guest {
     fn build(&self, project: &Project, wasm_std: &WasmStd) -> Result<PathBuf> {
-        guest::build(project, wasm_std, &workspace(project), self.package, self.profile)
+        Ok(guest::build(project, wasm_std, &workspace(project), self.package, self.profile)?.path)
     }
 }
 

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     component::{self, Interface, Item},
+    guest,
     project::{Project, write_if_changed},
     setup,
-    step::Step,
-    wasm_std::{self, WasmStd},
+    wasm_std::WasmStd,
 };
 
 /// Builds the component, target/components/guest-tls.wasm, and prints its size, imports, exports and largest parts.
@@ -57,19 +57,10 @@ struct Built {
 
 impl Built {
     fn new(project: &Project, wasm_std: &WasmStd, profile: &str) -> Result<Self> {
-        let mut cargo = wasm_std.cargo(project);
-        // Only the cdylib: for a library that is also an rlib cargo leaves out the link-time optimisation.
-        cargo.args(["rustc", "--package", "guest-tls", "--lib", "--crate-type", "cdylib"]);
-        cargo.args(["--target", wasm_std::TARGET, "--profile", profile]);
+        let guest::Built { path: output, lines } =
+            guest::build(project, wasm_std, &project.root, "guest-tls", profile)?;
+        let lines = if lines.iter().any(|line| line.starts_with("warning")) { lines } else { Vec::new() };
         // One build gives both files: cargo leaves the names in, we take them out.
-        cargo.env(format!("CARGO_PROFILE_{}_STRIP", profile.to_uppercase().replace('-', "_")), "false");
-        let outcome =
-            Step::new(format!("build: guest-tls for {}, profile {profile}", wasm_std::TARGET), cargo).run()?;
-        let lines =
-            if outcome.lines.iter().any(|line| line.starts_with("warning")) { outcome.lines } else { Vec::new() };
-
-        let folder = if profile == "dev" { "debug" } else { profile };
-        let output = wasm_std.target_folder(project).join(wasm_std::TARGET).join(folder).join("guest_tls.wasm");
         let wasm = fs::read(&output)
             .with_context(|| format!("cargo built the component, but can't read {}", output.display()))?;
         let named = component::strip(&wasm, |name| !name.starts_with(".debug_"))?;

@@ -55,7 +55,7 @@ pub(crate) fn guest(project: &Project, wasm_std: &WasmStd) -> Result<PathBuf> {
     let others = other_versions(&read(&project.root)?, &read(&workspace)?);
     ensure!(others.is_empty(), "host-tests/ct/Cargo.lock has other versions than the product: {}", others.join(", "));
     let built = guest::build(project, wasm_std, &workspace, "guest-tls-ct", build::PROFILE)?;
-    let wasm = fs::read(&built).with_context(|| format!("can't read {}", built.display()))?;
+    let wasm = fs::read(&built.path).with_context(|| format!("can't read {}", built.path.display()))?;
     let path = project.component().with_file_name("ct.wasm");
     write_if_changed(&path, &wasm)?;
     Ok(path)

@@ -5,6 +5,8 @@ use std::hint::black_box;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{CipherSuite, NamedGroup, SignatureScheme, SupportedCipherSuite};
+use spki::SubjectPublicKeyInfoRef;
+use spki::der::Decode as _;
 
 use crate::{Figures, MESSAGE, fixtures, names};
 
@@ -53,7 +55,8 @@ impl Figures {
             self.operation(sign, move || signer.sign(black_box(MESSAGE)));
 
             let spki = key.public_key().expect("the provider knows the public key");
-            let public = raw_public_key(&spki).to_vec();
+            let spki = SubjectPublicKeyInfoRef::from_der(&spki).expect("the provider encodes it right");
+            let public = spki.subject_public_key.raw_bytes().to_vec();
             let all = provider.signature_verification_algorithms.mapping;
             let (_, algorithms) =
                 all.iter().find(|(known, _)| *known == scheme).expect("every provider has the scheme");
@@ -71,26 +74,6 @@ fn exchange(group: &'static dyn SupportedKxGroup) {
     let server = group.start_and_complete(client.pub_key()).expect("the share is right");
     let secret = client.complete(&server.pub_key).expect("the share is right");
     assert_eq!(secret.secret_bytes(), server.secret.secret_bytes());
-}
-
-/// The public key as it stands in its certificate: what `subjectPublicKey`, the last item of an SPKI, has in it.
-fn raw_public_key(spki: &[u8]) -> &[u8] {
-    let (mut rest, mut last) = (der_content(spki).0, &[][..]);
-    while !rest.is_empty() {
-        (last, rest) = der_content(rest);
-    }
-    // A bit string begins with the number of bits that are not used.
-    &last[1..]
-}
-
-/// What the first item has in it, and what comes after it.
-fn der_content(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let (header, len) = match bytes[1] {
-        len @ ..=0x7f => (2, usize::from(len)),
-        0x81 => (3, usize::from(bytes[2])),
-        _ => (4, usize::from(bytes[2]) << 8 | usize::from(bytes[3])),
-    };
-    bytes[header..].split_at(len)
 }
 
 const TEXT: [u8; 16 << 10] = [7; 16 << 10];
