@@ -229,7 +229,7 @@ fn rsa_sign(random: &mut Random, scheme: SignatureScheme) -> Box<dyn Batch> {
 
 /// A key of 2048 bits as PKCS#1.
 fn rsa_key(random: &mut Random) -> Vec<u8> {
-    let key = RsaPrivateKey::new(random, 2048).expect("2048 bits make a key");
+    let key = RsaPrivateKey::new(&mut random.0, 2048).expect("2048 bits make a key");
     key.to_pkcs1_der().expect("the crate encodes what it made").as_bytes().to_vec()
 }
 

@@ -1,25 +1,20 @@
 //! Numbers that look random, for inputs: the same for the same seed.
 
-use std::convert::Infallible;
-
-use rsa::rand_core::{TryCryptoRng, TryRng};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::batch::Class;
 
 /// A stream of numbers. No secret is made of it that protects anything.
-pub(crate) struct Random(u64);
+pub(crate) struct Random(pub(crate) ChaCha8Rng);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// SplitMix64 by S. Vigna.
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0.next_u64()
     }
 
     /// Random bytes.
@@ -30,9 +25,7 @@ impl Random {
     }
 
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
-        }
+        self.0.fill_bytes(bytes);
     }
 
     /// `fixed` for the first class, random bytes for the second. Both draw as many numbers.
@@ -46,23 +39,3 @@ impl Random {
         (self.next() % 255) as u8 + 1
     }
 }
-
-impl TryRng for Random {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.next() as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.next())
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.fill(bytes);
-        Ok(())
-    }
-}
-
-/// Only so that keys for the test can be made.
-impl TryCryptoRng for Random {}

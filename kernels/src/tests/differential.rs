@@ -5,16 +5,16 @@
 //! lengths around the kernels' groups are likely, and so are bytes that are all ones or zeros.
 
 use core::cell::Cell;
-use core::convert::Infallible;
 use std::time::{Duration, Instant};
 use std::vec::Vec;
 use std::{env, eprintln, format, panic, string::String, thread_local, vec};
 
 use ::aes::cipher::{BlockCipherEncrypt, KeyInit as _, KeyIvInit, StreamCipher, StreamCipherSeek};
+use ::chacha20::ChaCha8Rng;
+use ::chacha20::rand_core::{Rng, SeedableRng};
 use ::ghash::universal_hash::UniversalHash;
 use chacha20poly1305::aead::AeadInOut;
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
-use crypto_bigint::rand_core::{TryCryptoRng, TryRng};
 use crypto_bigint::{BoxedUint, ConcatenatingMul as _, NonZero, Odd, Resize as _};
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::elliptic_curve::ops::Reduce as _;
@@ -256,11 +256,11 @@ struct RsaKey {
 impl RsaKey {
     /// One of the keys of this length.
     fn new(bits: u32, index: u64) -> Self {
-        let mut random = Random(index << 32 | u64::from(bits));
+        let mut random = Random::new(index << 32 | u64::from(bits));
         let exponent = BoxedUint::from(65537_u64);
         loop {
             let [p, q] =
-                [(); 2].map(|()| crypto_primes::random_prime(&mut random, crypto_primes::Flavor::Any, bits / 2));
+                [(); 2].map(|()| crypto_primes::random_prime(&mut random.0, crypto_primes::Flavor::Any, bits / 2));
             let (p, q): (BoxedUint, BoxedUint) = (p, q);
             let less_one = |prime: &BoxedUint| prime.wrapping_sub(BoxedUint::one_with_precision(bits / 2));
             let inverse = |number: &BoxedUint, modulus: BoxedUint| -> Option<BoxedUint> {
@@ -335,15 +335,15 @@ impl Placed {
 }
 
 /// What a case is made of.
-pub(super) struct Random(u64);
+pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
-    /// SplitMix64 by S. Vigna.
+    fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0.next_u64()
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -388,28 +388,6 @@ impl Random {
     }
 }
 
-impl TryRng for Random {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.next() as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.next())
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-/// Only so that primes for tests can be made.
-impl TryCryptoRng for Random {}
-
 /// Runs the cases of a kernel.
 fn run(kernel: &str, few: u64, case: fn(&mut Random)) {
     let asked = number(CASES);
@@ -421,7 +399,7 @@ fn run(kernel: &str, few: u64, case: fn(&mut Random)) {
         let seed = seed.wrapping_add(at);
         RUNNING.set(Some(seed));
         // Seeds that follow each other make streams that have nothing in common.
-        case(&mut Random(Random(seed).next()));
+        case(&mut Random::new(seed));
         if asked.is_some() && said.elapsed() >= PROGRESS {
             said = Instant::now();
             eprintln!("{}", progress(kernel, at + 1, cases, started.elapsed()));

@@ -14,17 +14,14 @@ mod poly1305;
 use std::vec;
 use std::vec::Vec;
 
+use ::chacha20::ChaCha8Rng;
+use ::chacha20::rand_core::{Rng, SeedableRng};
+
 /// Bytes that look random, the same in each run.
 fn bytes(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        // SplitMix64 by S. Vigna.
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) as u8
-    };
-    (0..len).map(|_| next()).collect()
+    let mut bytes = vec![0; len];
+    ChaCha8Rng::seed_from_u64(seed).fill_bytes(&mut bytes);
+    bytes
 }
 
 fn array<const N: usize>(seed: u64) -> [u8; N] {
