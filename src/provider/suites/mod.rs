@@ -12,21 +12,21 @@
 //!
 //! [AEAD limits]: https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-aead-limits
 
-use guest_tls_kernels::ChaCha20Poly1305;
 #[cfg(feature = "aes-gcm")]
-use guest_tls_kernels::{Aes128Gcm, Aes256Gcm};
+mod aes_gcm;
+
+use guest_tls_kernels::ChaCha20Poly1305;
 use rustls::crypto::cipher::{Tls12AeadAlgorithm, Tls13AeadAlgorithm};
 use rustls::crypto::{CipherSuiteCommon, KeyExchangeAlgorithm};
 use rustls::{CipherSuite, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
 use super::hash::SHA256;
-#[cfg(feature = "aes-gcm")]
-use super::hash::SHA384;
 use super::hmac::{HKDF_SHA256, PRF_SHA256};
-#[cfg(feature = "aes-gcm")]
-use super::hmac::{HKDF_SHA384, PRF_SHA384};
 use super::tls12::Tls12Aead;
 use super::tls13::Tls13Aead;
+
+#[cfg(feature = "aes-gcm")]
+pub use aes_gcm::*;
 
 /// All suites in our order of preference.
 pub static ALL: &[SupportedCipherSuite] = &[
@@ -59,32 +59,6 @@ pub static TLS13_CHACHA20_POLY1305_SHA256: SupportedCipherSuite = SupportedCiphe
     quic: None,
 });
 
-/// `TLS_AES_256_GCM_SHA384` of TLS 1.3 (RFC 8446 appendix B.4).
-#[cfg(feature = "aes-gcm")]
-pub static TLS13_AES_256_GCM_SHA384: SupportedCipherSuite = SupportedCipherSuite::Tls13(&Tls13CipherSuite {
-    common: CipherSuiteCommon {
-        suite: CipherSuite::TLS13_AES_256_GCM_SHA384,
-        hash_provider: SHA384,
-        confidentiality_limit: AES_GCM_LIMIT,
-    },
-    hkdf_provider: HKDF_SHA384,
-    aead_alg: TLS13_AES_256,
-    quic: None,
-});
-
-/// `TLS_AES_128_GCM_SHA256` of TLS 1.3, which every implementation has (RFC 8446 section 9.1).
-#[cfg(feature = "aes-gcm")]
-pub static TLS13_AES_128_GCM_SHA256: SupportedCipherSuite = SupportedCipherSuite::Tls13(&Tls13CipherSuite {
-    common: CipherSuiteCommon {
-        suite: CipherSuite::TLS13_AES_128_GCM_SHA256,
-        hash_provider: SHA256,
-        confidentiality_limit: AES_GCM_LIMIT,
-    },
-    hkdf_provider: HKDF_SHA256,
-    aead_alg: TLS13_AES_128,
-    quic: None,
-});
-
 /// `TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256` of TLS 1.2 (RFC 7905).
 pub static TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: SupportedCipherSuite =
     SupportedCipherSuite::Tls12(&Tls12CipherSuite {
@@ -113,66 +87,6 @@ pub static TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: SupportedCipherSuite =
         aead_alg: TLS12_CHACHA20,
     });
 
-/// `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384` of TLS 1.2 (RFC 5289).
-#[cfg(feature = "aes-gcm")]
-pub static TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: SupportedCipherSuite =
-    SupportedCipherSuite::Tls12(&Tls12CipherSuite {
-        common: CipherSuiteCommon {
-            suite: CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            hash_provider: SHA384,
-            confidentiality_limit: AES_GCM_LIMIT,
-        },
-        prf_provider: PRF_SHA384,
-        kx: KeyExchangeAlgorithm::ECDHE,
-        sign: ECDSA_SCHEMES,
-        aead_alg: TLS12_AES_256,
-    });
-
-/// `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384` of TLS 1.2 (RFC 5289).
-#[cfg(feature = "aes-gcm")]
-pub static TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: SupportedCipherSuite =
-    SupportedCipherSuite::Tls12(&Tls12CipherSuite {
-        common: CipherSuiteCommon {
-            suite: CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-            hash_provider: SHA384,
-            confidentiality_limit: AES_GCM_LIMIT,
-        },
-        prf_provider: PRF_SHA384,
-        kx: KeyExchangeAlgorithm::ECDHE,
-        sign: RSA_SCHEMES,
-        aead_alg: TLS12_AES_256,
-    });
-
-/// `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256` of TLS 1.2 (RFC 5289).
-#[cfg(feature = "aes-gcm")]
-pub static TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: SupportedCipherSuite =
-    SupportedCipherSuite::Tls12(&Tls12CipherSuite {
-        common: CipherSuiteCommon {
-            suite: CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            hash_provider: SHA256,
-            confidentiality_limit: AES_GCM_LIMIT,
-        },
-        prf_provider: PRF_SHA256,
-        kx: KeyExchangeAlgorithm::ECDHE,
-        sign: ECDSA_SCHEMES,
-        aead_alg: TLS12_AES_128,
-    });
-
-/// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` of TLS 1.2 (RFC 5289).
-#[cfg(feature = "aes-gcm")]
-pub static TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: SupportedCipherSuite =
-    SupportedCipherSuite::Tls12(&Tls12CipherSuite {
-        common: CipherSuiteCommon {
-            suite: CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-            hash_provider: SHA256,
-            confidentiality_limit: AES_GCM_LIMIT,
-        },
-        prf_provider: PRF_SHA256,
-        kx: KeyExchangeAlgorithm::ECDHE,
-        sign: RSA_SCHEMES,
-        aead_alg: TLS12_AES_128,
-    });
-
 /// What signs in an `ECDHE_ECDSA` suite: ECDSA, and EdDSA too (RFC 8422 section 2).
 static ECDSA_SCHEMES: &[SignatureScheme] = &[
     SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -192,19 +106,7 @@ static RSA_SCHEMES: &[SignatureScheme] = &[
 ];
 
 static TLS13_CHACHA20: &dyn Tls13AeadAlgorithm = &Tls13Aead::<ChaCha20Poly1305>::NEW;
-#[cfg(feature = "aes-gcm")]
-static TLS13_AES_256: &dyn Tls13AeadAlgorithm = &Tls13Aead::<Aes256Gcm>::NEW;
-#[cfg(feature = "aes-gcm")]
-static TLS13_AES_128: &dyn Tls13AeadAlgorithm = &Tls13Aead::<Aes128Gcm>::NEW;
 static TLS12_CHACHA20: &dyn Tls12AeadAlgorithm = &Tls12Aead::<ChaCha20Poly1305>::NEW;
-#[cfg(feature = "aes-gcm")]
-static TLS12_AES_256: &dyn Tls12AeadAlgorithm = &Tls12Aead::<Aes256Gcm>::NEW;
-#[cfg(feature = "aes-gcm")]
-static TLS12_AES_128: &dyn Tls12AeadAlgorithm = &Tls12Aead::<Aes128Gcm>::NEW;
-
-/// Records under one AES-GCM key.
-#[cfg(feature = "aes-gcm")]
-const AES_GCM_LIMIT: u64 = 1 << 24;
 
 /// Records under one ChaCha20-Poly1305 key: as many as there are sequence numbers.
 const CHACHA20_LIMIT: u64 = u64::MAX;
