@@ -1,4 +1,4 @@
-//! What a guest that is not the product has of WASI: whatever its context gives it. The product itself gets less: see [`host`](crate::host).
+//! What a guest that is not the product has of WASI: whatever its context gives it. The product itself gets less: see [`host`].
 
 use std::path::Path;
 
