@@ -1,0 +1,320 @@
+// One connection: a `secure-pair`, and the moving of bytes between its two sides.
+
+import { bytes, text } from './bytes.mjs';
+import { fromGuest } from './errors.mjs';
+import { drop } from './guest.mjs';
+
+/**
+ * What a connection is made of, as `secure-pair-options` of the component: Node's options of `connect` and `TLSSocket`, and one for each
+ * event that the component has (`sniEvent`, `alpnEvent`, `sessionEvents`, `ocspEvent`, `sessionEvent`, `keylog`, `trace`).
+ *
+ * A client needs a `servername`, which is a DNS name or an IP address.
+ */
+export function pairOptions(guest, options) {
+  return guest.call(({ securePair: { SecurePairOptions } }) => {
+    const made = new SecurePairOptions();
+    for (const [name, set] of Object.entries(SETTERS)) {
+      if (options[name] !== undefined && options[name] !== null) set(made, options[name]);
+    }
+    return made;
+  });
+}
+
+/** The protocols of ALPN as a list of bytes: from names, buffers, or all of them in one buffer with a byte of length before each. */
+export function alpnList(protocols) {
+  if (Array.isArray(protocols)) return protocols.map((protocol) => bytes(protocol, 'ALPNProtocols'));
+  const packed = bytes(protocols, 'ALPNProtocols');
+  const names = [];
+  for (let at = 0; at < packed.length; at += 1 + packed[at]) names.push(packed.slice(at + 1, at + 1 + packed[at]));
+  return names;
+}
+
+/**
+ * Moves the bytes of a connection. `wire` is told what there is to do:
+ *
+ * * `transmit(bytes)`: bytes for the transport; what it returns says whether it takes more now. If not, call `drained` later.
+ * * `event(event)`: an event of the component's, `{tag, val}`.
+ * * `data(bytes)`: cleartext; what it returns says whether it takes more now. If not, call `read` later.
+ * * `end()`: the peer has closed its side by `close_notify`.
+ * * `fail(error)`: what ended the connection, after the last bytes, an alert among them, were given to `transmit`.
+ * * `ended()`: our end, and all that was written before it, were given to `transmit`.
+ *
+ * No method throws: what goes wrong goes to `fail`, once.
+ */
+export class Connection {
+  #guest;
+  #pair;
+  #wire;
+  #received = [];
+  #receivedEnd = false;
+  #toldEnd = false;
+  #transportTakes = true;
+  #reads = true;
+  #ended = false;
+  #toldOurEnd = false;
+  #sentOurEnd = false;
+  #peerEnded = false;
+  #failed = false;
+  #moving = false;
+  #again = false;
+  #writing;
+  #total = { read: 0, written: 0 };
+
+  /** `pair` is a `secure-pair`, which this owns from now on. */
+  constructor(guest, pair, wire) {
+    this.#guest = guest;
+    this.#pair = pair;
+    this.#wire = wire;
+  }
+
+  /** The result of `ask(pair)`, or undefined where the connection is gone. Throws the component's error. */
+  ask(ask) {
+    return this.#pair === undefined ? undefined : this.#guest.call(() => ask(this.#pair));
+  }
+
+  /** Whether nothing can be asked any more. */
+  get dropped() {
+    return this.#pair === undefined;
+  }
+
+  /** Whether what came from the transport waits to be taken: it should bring no more before `wire.event` or `wire.data` was called. */
+  get full() {
+    return this.#received.length > 0;
+  }
+
+  /** Bytes of the transport (row K17). */
+  get bytesRead() {
+    return this.#count((pair) => pair.bytesRead(), 'read');
+  }
+
+  /** Likewise, those that were given to it. */
+  get bytesWritten() {
+    return this.#count((pair) => pair.bytesWritten(), 'written');
+  }
+
+  /** Takes bytes from the transport. */
+  receive(bytes) {
+    if (bytes.length > 0) this.#received.push(bytes);
+    this.move();
+  }
+
+  /** The transport has ended. */
+  receiveEnd() {
+    this.#receivedEnd = true;
+    this.move();
+  }
+
+  /** The transport takes more. */
+  drained() {
+    this.#transportTakes = true;
+    this.move();
+  }
+
+  /** The application takes more. */
+  read() {
+    this.#reads = true;
+    this.move();
+  }
+
+  /** Writes bytes of the application, and calls `done` when all of them were taken; not before that may more be written. */
+  write(bytes, done) {
+    this.#writing = { bytes, done };
+    this.move();
+  }
+
+  /** Ends our side, after what is being written. */
+  end() {
+    this.#ended = true;
+    this.move();
+  }
+
+  /** Answers a question, by a method of the pair's. Throws the component's error. */
+  answer(answer) {
+    const answered = this.ask(answer);
+    this.move();
+    return answered;
+  }
+
+  /** Gives the connection up. Nothing is sent; what can still be asked of it is what it had counted. */
+  drop() {
+    if (this.#pair === undefined) return;
+    this.#total = { read: this.bytesRead, written: this.bytesWritten };
+    if (this.#guest.fault === undefined) drop(this.#pair);
+    this.#pair = undefined;
+    this.#received = [];
+    this.#writing = undefined;
+  }
+
+  /** Moves what can be moved, until nothing moves any more. */
+  move() {
+    // A callback may call again: whoever is at work already does that too.
+    this.#again = true;
+    if (this.#moving) return;
+    this.#moving = true;
+    while (this.#again && this.#pair !== undefined && !this.#failed) {
+      this.#again = false;
+      try {
+        this.#step();
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+    this.#moving = false;
+  }
+
+  #step() {
+    this.#take();
+    this.#events();
+    this.#write();
+    this.#read();
+    this.#transmit();
+  }
+
+  #take() {
+    while (this.#received.length > 0) {
+      const [first] = this.#received;
+      const taken = Number(this.ask((pair) => pair.writeEncrypted(first)));
+      if (taken === 0) return;
+      this.#again = true;
+      if (taken < first.length) this.#received[0] = first.subarray(taken);
+      else this.#received.shift();
+    }
+    if (this.#receivedEnd && !this.#toldEnd) {
+      this.#toldEnd = true;
+      this.#again = true;
+      this.ask((pair) => pair.endEncrypted());
+    }
+  }
+
+  #events() {
+    for (;;) {
+      const event = this.ask((pair) => pair.nextEvent());
+      if (event === undefined) return;
+      this.#again = true;
+      this.#wire.event(event);
+    }
+  }
+
+  #write() {
+    while (this.#writing !== undefined) {
+      const { bytes, done } = this.#writing;
+      const taken = bytes.length === 0 ? 0 : Number(this.ask((pair) => pair.writeCleartext(bytes)));
+      if (taken < bytes.length) {
+        if (taken === 0) return;
+        this.#again = true;
+        this.#writing = { bytes: bytes.subarray(taken), done };
+      } else {
+        this.#again = true;
+        this.#writing = undefined;
+        done();
+      }
+    }
+    if (this.#ended && !this.#toldOurEnd) {
+      this.#toldOurEnd = true;
+      this.#again = true;
+      this.ask((pair) => pair.end());
+    }
+  }
+
+  #read() {
+    while (this.#reads && !this.#peerEnded) {
+      const read = this.ask((pair) => pair.readCleartext(CHUNK));
+      if (read === undefined || read.tag === 'pending') return;
+      this.#again = true;
+      if (read.tag === 'end') {
+        this.#peerEnded = true;
+        this.#wire.end();
+        return;
+      }
+      this.#reads = this.#wire.data(read.val) !== false;
+    }
+  }
+
+  #transmit() {
+    while (this.#transportTakes) {
+      const bytes = this.ask((pair) => pair.readEncrypted(CHUNK));
+      if (bytes === undefined) return;
+      if (bytes.length === 0) {
+        // Before the handshake is done, what is written waits in the component, and so does the end.
+        if (this.#toldOurEnd && !this.#sentOurEnd && this.ask((pair) => pair.protocol()) !== undefined) {
+          this.#sentOurEnd = true;
+          this.#wire.ended();
+        }
+        return;
+      }
+      this.#again = true;
+      this.#transportTakes = this.#wire.transmit(bytes) !== false;
+    }
+  }
+
+  /** After an error there may still be cleartext that came before it, events, and an alert for the peer. */
+  #fail(error) {
+    this.#failed = true;
+    if (this.#guest.fault === undefined && this.#pair !== undefined) {
+      try {
+        this.#events();
+        for (;;) {
+          const read = this.ask((pair) => pair.readCleartext(CHUNK));
+          if (read?.tag !== 'data') break;
+          this.#wire.data(read.val);
+        }
+      } catch {
+        // The same error again: all that there was has been read.
+      }
+      for (let bytes; (bytes = this.ask((pair) => pair.readEncrypted(CHUNK)))?.length > 0;) this.#wire.transmit(bytes);
+    }
+    this.#wire.fail(error);
+  }
+
+  #count(ask, kind) {
+    if (this.#pair === undefined || this.#guest.fault !== undefined) return this.#total[kind];
+    return Number(this.ask(ask));
+  }
+}
+
+/** What was agreed on, when the handshake is done, in Node's words (rows K2 to K8, K10). */
+export function describe(pair) {
+  const cipher = pair.cipher();
+  const group = pair.ephemeralKeyInfo();
+  const alpn = pair.alpnProtocol();
+  const error = pair.authorizationError();
+  return {
+    protocol: VERSIONS[pair.protocol()],
+    cipher: cipher && { name: cipher.name, standardName: cipher.standardName, version: VERSIONS[cipher.version] },
+    group: group && { type: group.kind, name: group.name, size: group.size },
+    servername: pair.servername(),
+    alpnProtocol: alpn && text(alpn),
+    authorized: pair.authorized(),
+    authorizationError: error && fromGuest(error),
+    isSessionReused: pair.isSessionReused(),
+  };
+}
+
+/** Node's spelling of a version. */
+export const VERSIONS = { tls12: 'TLSv1.2', tls13: 'TLSv1.3' };
+
+const flag = (name) => (made, value) => made[name](Boolean(value));
+
+const SETTERS = {
+  isServer: flag('setIsServer'),
+  servername: (made, name) => made.setServername(name),
+  ALPNProtocols: (made, protocols) => made.setAlpnProtocols(alpnList(protocols)),
+  requestCert: flag('setRequestCert'),
+  rejectUnauthorized: flag('setRejectUnauthorized'),
+  skipServerIdentity: flag('setDangerSkipServerIdentity'),
+  session: (made, session) => made.setSession(bytes(session, 'session')),
+  sessionEvent: flag('setSessionEvent'),
+  requestOCSP: flag('setRequestOcsp'),
+  sniEvent: flag('setSniEvent'),
+  alpnEvent: flag('setAlpnEvent'),
+  sessionEvents: flag('setSessionEvents'),
+  ocspEvent: flag('setOcspEvent'),
+  tickets: flag('setTickets'),
+  keylog: flag('setKeylog'),
+  trace: flag('setTrace'),
+  handshakeTimeout: (made, milliseconds) => made.setHandshakeTimeout(milliseconds),
+  bufferLimit: (made, limit) => made.setBufferLimit(limit),
+};
+
+/** The most that is moved at once. */
+const CHUNK = 65536n;
