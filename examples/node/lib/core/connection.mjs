@@ -173,7 +173,7 @@ export class Connection {
   #take() {
     while (this.#received.length > 0) {
       const [first] = this.#received;
-      const taken = Number(this.ask((pair) => pair.writeEncrypted(first)));
+      const taken = Number(this.ask((pair) => pair.writeEncrypted(first.subarray(0, CHUNK))));
       if (taken === 0) return;
       this.#again = true;
       if (taken < first.length) this.#received[0] = first.subarray(taken);
@@ -198,7 +198,7 @@ export class Connection {
   #write() {
     while (this.#writing !== undefined) {
       const { bytes, done } = this.#writing;
-      const taken = bytes.length === 0 ? 0 : Number(this.ask((pair) => pair.writeCleartext(bytes)));
+      const taken = bytes.length === 0 ? 0 : Number(this.ask((pair) => pair.writeCleartext(bytes.subarray(0, CHUNK))));
       if (taken < bytes.length) {
         if (taken === 0) return;
         this.#again = true;
@@ -218,7 +218,7 @@ export class Connection {
 
   #read() {
     while (this.#reads && !this.#peerEnded) {
-      const read = this.ask((pair) => pair.readCleartext(CHUNK));
+      const read = this.ask((pair) => pair.readCleartext(BigInt(CHUNK)));
       if (read === undefined || read.tag === 'pending') return;
       this.#again = true;
       if (read.tag === 'end') {
@@ -232,7 +232,7 @@ export class Connection {
 
   #transmit() {
     while (this.#transportTakes) {
-      const bytes = this.ask((pair) => pair.readEncrypted(CHUNK));
+      const bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK)));
       if (bytes === undefined) return;
       if (bytes.length === 0) {
         // Before the handshake is done, what is written waits in the component, and so does the end.
@@ -254,14 +254,14 @@ export class Connection {
       try {
         this.#events();
         for (;;) {
-          const read = this.ask((pair) => pair.readCleartext(CHUNK));
+          const read = this.ask((pair) => pair.readCleartext(BigInt(CHUNK)));
           if (read?.tag !== 'data') break;
           this.#wire.data(read.val);
         }
       } catch {
         // The same error again: all that there was has been read.
       }
-      for (let bytes; (bytes = this.ask((pair) => pair.readEncrypted(CHUNK)))?.length > 0;) this.#wire.transmit(bytes);
+      for (let bytes; (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#wire.transmit(bytes);
     }
     this.#wire.fail(error);
   }
@@ -316,5 +316,5 @@ const SETTERS = {
   bufferLimit: (made, limit) => made.setBufferLimit(limit),
 };
 
-/** The most that is moved at once. */
-const CHUNK = 65536n;
+/** The most that is moved at once: all that a call is given is copied, whether it is taken or not. */
+const CHUNK = 65536;

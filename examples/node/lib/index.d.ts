@@ -1,0 +1,3 @@
+export * from 'node:tls';
+import * as tls from 'node:tls';
+export default tls;

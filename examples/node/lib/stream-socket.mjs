@@ -1,0 +1,51 @@
+// Node's http2 works on native handles. A stream that has none, such as ours, it wraps in a socket of its own (`JSStreamSocket`), which does not
+// know that there is TLS below: `session.encrypted` and all that asks for it would be wrong.
+
+import { Duplex } from 'node:stream';
+
+/** Lets Node's wrapper show what the `TLSSocket` in it says. `Native` is Node's own `TLSSocket`; where it has no such wrapper, nothing is done. */
+export function showThrough(Native, TLSSocket) {
+  const prototype = wrapperOf(Native);
+  if (prototype === undefined) return;
+  for (const name of SHOWN) {
+    const own = find(prototype, name);
+    Object.defineProperty(prototype, name, {
+      configurable: true,
+      get() {
+        if (this.stream instanceof TLSSocket) {
+          const shown = this.stream[name];
+          return typeof shown === 'function' ? shown.bind(this.stream) : shown;
+        }
+        return own?.get ? own.get.call(this) : own?.value;
+      },
+      set(value) {
+        Object.defineProperty(this, name, { configurable: true, enumerable: true, writable: true, value });
+      },
+    });
+  }
+}
+
+function wrapperOf(Native) {
+  const nothing = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  const socket = new Native(nothing);
+  socket.on('error', () => {});
+  const wrapper = socket._handle?._parentWrap;
+  const prototype = wrapper?.stream === nothing ? Object.getPrototypeOf(wrapper) : undefined;
+  socket.destroy();
+  nothing.destroy();
+  return prototype;
+}
+
+function find(object, name) {
+  for (let at = object; at !== null; at = Object.getPrototypeOf(at)) {
+    const property = Object.getOwnPropertyDescriptor(at, name);
+    if (property !== undefined) return property;
+  }
+  return undefined;
+}
+
+const SHOWN = [
+  'encrypted', 'alpnProtocol', 'servername', 'authorized', 'authorizationError', 'getCipher', 'getProtocol', 'getPeerCertificate', 'getCertificate',
+  'getPeerX509Certificate', 'getX509Certificate', 'getSession', 'isSessionReused', 'exportKeyingMaterial', 'getEphemeralKeyInfo',
+  'localAddress', 'localPort', 'localFamily', 'remoteAddress', 'remotePort', 'remoteFamily',
+];

@@ -1,0 +1,663 @@
+// A connection as a stream (rows K1 to K20).
+
+import { X509Certificate } from 'node:crypto';
+import net from 'node:net';
+import { addAbortSignal } from 'node:stream';
+
+import { buffer, identityError, legacyObject, nested } from './certificates.mjs';
+import { Connection, describe, pairOptions } from './core/connection.mjs';
+import { failure, fromGuest } from './core/errors.mjs';
+import { bytes } from './core/bytes.mjs';
+import { guest } from './guest.mjs';
+import { createSecureContext, ours } from './secure-context.mjs';
+import { count, statistics } from './statistics.mjs';
+
+/** For `Server` and `connect`: what they give a socket beyond Node's options. */
+export const internal = Symbol('guest-tls');
+
+/**
+ * TLS over `socket`, a `net.Socket` or any duplex stream, which it owns from then on (row M5): its listeners for bytes are taken off. By
+ * Node's options; the handshake begins in the next turn of the event loop, or when the socket is connected.
+ *
+ * As in Node, a client that is not made by `connect` checks the server's name only where the option `servername` says which.
+ */
+class Socket extends net.Socket {
+  #connection;
+  #context;
+  #handshakeTimer;
+  #idleTimer;
+  #info;
+  #options;
+  #own;
+  #reported = false;
+  #secure = false;
+  #server;
+  #failing = false;
+  #finished;
+  #lost = false;
+  /** The caller's own error, in place of the component's for having been told to stop. */
+  #reason;
+  #transport;
+  #writing;
+
+  constructor(socket, options = {}) {
+    const own = options[internal] ?? {};
+    super({ allowHalfOpen: Boolean(options.allowHalfOpen ?? (own.server ? false : socket?.allowHalfOpen)) });
+    if (own.server) {
+      this.server = own.server;
+      // A connection that fails is no fault of the server's, and must not end the process.
+      this.on('error', () => {});
+    }
+    this.#own = own;
+    this.#options = { ...options };
+    this.#server = Boolean(options.isServer);
+    this.#context = options.secureContext ? ours(options.secureContext, 'secureContext') : createSecureContext(options);
+    this.authorized = false;
+    this.authorizationError = null;
+    this.alpnProtocol = null;
+    this.npnProtocol = null;
+    this.servername = null;
+    this.secureConnecting = true;
+    this._tlsOptions = this.#options;
+    if (options.signal) addAbortSignal(options.signal, this);
+    if (socket) this.#take(socket);
+  }
+
+  /** Always true (row K3). */
+  get encrypted() {
+    return true;
+  }
+
+  // The transport. ---------------------------------------------------------------------------------------------------------------------
+
+  /** Connects over TCP (or a path) and then speaks TLS: what `connect` of the module does. */
+  connect(...args) {
+    const { timeout: _, signal: __, onread: ___, ...options } = normalized(args);
+    const callback = args.at(-1);
+    if (typeof callback === 'function') this.once('connect', callback);
+    this.connecting = true;
+    this.#take(net.connect({ ...options, allowHalfOpen: true }));
+    return this;
+  }
+
+  get pending() {
+    return this.#transport === undefined || Boolean(this.#transport.connecting);
+  }
+
+  address() {
+    return this.#transport?.address?.() ?? {};
+  }
+
+  // Of the transport, as they are (row K16).
+
+  get localAddress() {
+    return this.#transport?.localAddress;
+  }
+
+  get localPort() {
+    return this.#transport?.localPort;
+  }
+
+  get localFamily() {
+    return this.#transport?.localFamily;
+  }
+
+  get remoteAddress() {
+    return this.#transport?.remoteAddress;
+  }
+
+  get remotePort() {
+    return this.#transport?.remotePort;
+  }
+
+  get remoteFamily() {
+    return this.#transport?.remoteFamily;
+  }
+
+  setNoDelay(on) {
+    this.#transport?.setNoDelay?.(on);
+    return this;
+  }
+
+  setKeepAlive(on, delay) {
+    this.#transport?.setKeepAlive?.(on, delay);
+    return this;
+  }
+
+  ref() {
+    this.#transport?.ref?.();
+    return this;
+  }
+
+  unref() {
+    this.#transport?.unref?.();
+    return this;
+  }
+
+  /** Of the transport, so with what TLS adds (row K17). */
+  get bytesRead() {
+    return this.#connection?.bytesRead ?? 0;
+  }
+
+  /** Bun's net.Socket has a count of its own. */
+  set bytesRead(_) {}
+
+  get bytesWritten() {
+    return this.#connection?.bytesWritten ?? 0;
+  }
+
+  setTimeout(milliseconds, callback) {
+    if (typeof milliseconds !== 'number' || !(milliseconds >= 0)) {
+      throw failure('ERR_INVALID_ARG_VALUE', `the time has to be a number of milliseconds, not ${String(milliseconds)}`);
+    }
+    if (callback !== undefined && typeof callback !== 'function') throw failure('ERR_INVALID_ARG_TYPE', 'the callback has to be a function');
+    clearTimeout(this.#idleTimer);
+    this.timeout = milliseconds;
+    this.#idleTimer = undefined;
+    if (milliseconds > 0 && !this.destroyed) {
+      this.#idleTimer = setTimeout(() => this.emit('timeout'), Math.min(milliseconds, LONGEST_TIMER));
+      this.#idleTimer.unref?.();
+      if (callback) this.once('timeout', callback);
+    } else if (callback) {
+      this.removeListener('timeout', callback);
+    }
+    return this;
+  }
+
+  _unrefTimer() {
+    this.#idleTimer?.refresh?.();
+  }
+
+  // The stream. ------------------------------------------------------------------------------------------------------------------------
+
+  _read() {
+    this.#connection?.read();
+  }
+
+  _write(chunk, encoding, callback) {
+    const piece = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+    const taken = () => callback(this.#lost ? lost() : null);
+    if (this.#connection === undefined) this.#writing = { piece, taken };
+    else this.#connection.write(piece, taken);
+  }
+
+  _writev(chunks, callback) {
+    const pieces = chunks.map(({ chunk, encoding }) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk));
+    this._write(Buffer.concat(pieces), undefined, callback);
+  }
+
+  /** Our end (row K19): done when `close_notify` was given to the transport. */
+  _final(callback) {
+    this.#finished = callback;
+    this.#connection?.end();
+  }
+
+  _destroy(error, callback) {
+    clearTimeout(this.#handshakeTimer);
+    clearTimeout(this.#idleTimer);
+    this.connecting = false;
+    this.secureConnecting = false;
+    this.#connection?.drop();
+    const transport = this.#transport;
+    if (transport !== undefined) {
+      const polite = this.writableFinished && this.readableEnded;
+      if (this.#failing) linger(transport);
+      else if (polite && !transport.destroyed) finish(transport);
+      else transport.destroy();
+    }
+    callback(error);
+    // net.Socket has streams not do it.
+    if (this._writableState?.emitClose === false) process.nextTick(() => this.emit('close', Boolean(error)));
+  }
+
+  // The handshake. ---------------------------------------------------------------------------------------------------------------------
+
+  /** Takes the transport over. */
+  #take(transport) {
+    this.#transport = transport;
+    transport.removeAllListeners?.('data');
+    transport.removeAllListeners?.('readable');
+    if (this.#own.server) transport.on('error', () => {});
+    if (transport.connecting) {
+      this.connecting = true;
+      transport.once('connect', () => {
+        if (this.destroyed) return;
+        this.connecting = false;
+        this.emit('connect');
+        this.emit('ready');
+        this.#start();
+      });
+      for (const event of ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout']) {
+        transport.on(event, (...args) => this.emit(event, ...args));
+      }
+    } else {
+      process.nextTick(() => this.#start());
+    }
+    transport.on('error', (error) => this.#giveUp(error));
+    transport.on('close', () => this.#transportClosed());
+    // A handshake that never begins takes its time, too.
+    const patience = this.#options.handshakeTimeout ?? (this.#server ? HANDSHAKE_TIMEOUT : undefined);
+    if (patience > 0) {
+      this.#handshakeTimer = setTimeout(() => {
+        this.#connection?.move();
+        if (!this.#secure) this.#giveUp(failure('ERR_TLS_HANDSHAKE_TIMEOUT', 'TLS handshake timeout'));
+      }, patience + 1);
+      this.#handshakeTimer.unref?.();
+    }
+  }
+
+  #start() {
+    if (this.destroyed) return;
+    const transport = this.#transport;
+    try {
+      this.#connection = this.#connect();
+    } catch (error) {
+      this.#giveUp(error);
+      return;
+    }
+    const connection = this.#connection;
+    transport.on('drain', () => connection.drained());
+    transport.on('data', (piece) => {
+      this._unrefTimer();
+      connection.receive(piece);
+      if (connection.full) transport.pause();
+    });
+    transport.on('end', () => connection.receiveEnd());
+    if (transport.readableEnded) connection.receiveEnd();
+    if (this.#writing !== undefined) {
+      const { piece, taken } = this.#writing;
+      this.#writing = undefined;
+      connection.write(piece, taken);
+    }
+    if (this.#finished !== undefined) connection.end();
+    transport.resume();
+    connection.move();
+  }
+
+  #connect() {
+    const instance = guest();
+    const options = this.#options;
+    const wire = {
+      transmit: (piece) => {
+        this._unrefTimer();
+        if (this.#transport.writable) return this.#transport.write(piece);
+        this.#lost = true;
+        return true;
+      },
+      event: (event) => this.#event(event),
+      data: (piece) => {
+        this.#resume();
+        return this.push(buffer(piece));
+      },
+      end: () => this.push(null),
+      fail: (error) => {
+        this.#failing = true;
+        this.#giveUp(this.#reason ?? this.#detailed(error));
+      },
+      ended: () => {
+        // Whoever reads on still can: TCP is closed in one direction only.
+        this.#transport.end?.();
+        this.#finished();
+      },
+    };
+    if (this.#own.accept) return new Connection(instance, this.#own.accept(instance, this), wire);
+    const trusts = options.rejectUnauthorized !== false;
+    const wanted = this.#server ? this.#serverOptions() : {
+      servername: options.servername || this.#own.host || NO_NAME,
+      skipServerIdentity: !(options.servername || this.#own.host) || Boolean(this.#own.checkServerIdentity),
+      session: options.session,
+      sessionEvent: true,
+      requestOCSP: options.requestOCSP,
+    };
+    const made = pairOptions(instance, {
+      ...wanted,
+      isServer: this.#server,
+      ALPNProtocols: options.ALPNProtocols ?? options.NPNProtocols,
+      rejectUnauthorized: trusts,
+      handshakeTimeout: options.handshakeTimeout > 0 ? options.handshakeTimeout : undefined,
+      keylog: this.listenerCount('keylog') > 0,
+      trace: Boolean(options.enableTrace),
+      bufferLimit: options.bufferLimit,
+    });
+    const context = this.#context.in(instance);
+    return new Connection(instance, instance.call(({ securePair }) => securePair.SecurePair.create(context, made)), wire);
+  }
+
+  #serverOptions() {
+    const { requestCert, SNICallback, ALPNCallback } = this.#options;
+    return { requestCert, sniEvent: Boolean(SNICallback), alpnEvent: Boolean(ALPNCallback) };
+  }
+
+  #event({ tag, val }) {
+    switch (tag) {
+      case 'secure': return this.#secured();
+      case 'session': return this.emit('session', buffer(val));
+      case 'keylog': return this.#keylog(Buffer.from(`${val}\n`));
+      case 'trace': return process.stderr.write(`${val}\n`);
+      case 'ocsp-response': return this.emit('OCSPResponse', val ? buffer(val) : null);
+      default: return this.#question(tag, val);
+    }
+  }
+
+  #keylog(line) {
+    this.emit('keylog', line);
+    this.#own.server?.emit('keylog', line, this);
+  }
+
+  /** What a server is asked (rows O15, O16, S3 to S5). Answers may come later, and only the first one counts. */
+  #question(tag, val) {
+    const ask = this.#own.server?.[internal] ?? this.#options;
+    const answer = (method, value) => {
+      if (this.#connection === undefined || this.#connection.dropped) return;
+      try {
+        this.#connection.answer((pair) => pair[method](value));
+      } catch (error) {
+        this.#abort(error);
+      }
+    };
+    const once = (answered) => {
+      let over = false;
+      return (error, value) => {
+        if (over) return;
+        over = true;
+        if (error) return this.#abort(error);
+        try {
+          answered(value);
+        } catch (thrown) {
+          this.#abort(thrown);
+        }
+      };
+    };
+    // A callback that throws ends its connection, not the process.
+    const run = (work, done) => {
+      try {
+        work(done);
+      } catch (error) {
+        done(error);
+      }
+    };
+    switch (tag) {
+      case 'sni': {
+        const chosen = once((context) => answer('answerSni', context ? ours(context, 'the context of SNICallback').in(guest()) : undefined));
+        if (val !== undefined) this.servername = val;
+        if (val !== undefined && ask.SNICallback) return run((done) => ask.SNICallback.call(this, val, done), chosen);
+        return chosen(null, ask.context?.(val));
+      }
+      case 'alpn': {
+        const protocols = val.protocols.map((protocol) => Buffer.from(protocol).toString('latin1'));
+        return run(() => {
+          const protocol = ask.ALPNCallback({ servername: val.servername ?? '', protocols });
+          if (protocol === undefined) return answer('answerAlpn', undefined);
+          if (!protocols.includes(protocol)) {
+            throw failure('ERR_TLS_ALPN_CALLBACK_INVALID_RESULT', `ALPNCallback gave ${JSON.stringify(protocol)}, which the client does not offer: ${protocols.join(', ')}`);
+          }
+          return answer('answerAlpn', Buffer.from(protocol, 'latin1'));
+        }, (error) => this.#abort(error));
+      }
+      case 'resume-session':
+        return this.#emitted('resumeSession', [buffer(val)], once((data) => answer('answerResumeSession', data ? bytes(data, 'the session') : undefined)), run);
+      case 'new-session':
+        return this.#emitted('newSession', [buffer(val.id), buffer(val.data)], once(() => answer('answerNewSession')), run);
+      default: {
+        const { certificate, issuer } = val;
+        const answered = once((response) => answer('answerOcspRequest', response ? bytes(response, 'the OCSP response') : undefined));
+        return this.#emitted('OCSPRequest', [buffer(certificate), issuer ? buffer(issuer) : null], answered, run);
+      }
+    }
+  }
+
+  #emitted(event, args, done, run) {
+    run(() => {
+      if (!this.#own.server?.emit(event, ...args, done)) done(null, null);
+    }, done);
+  }
+
+  #abort(error) {
+    this.#reason = error;
+    if (this.#connection === undefined || this.#connection.dropped) return;
+    this.#failing = true;
+    this.#connection.answer((pair) => pair.abort(String(error?.message ?? error)));
+  }
+
+  #secured() {
+    clearTimeout(this.#handshakeTimer);
+    const info = this.#connection.ask(describe);
+    this.#info = info;
+    this.#secure = true;
+    this.secureConnecting = false;
+    this.servername = info.servername ?? (this.#server ? false : (this.#options.servername ?? null));
+    this.alpnProtocol = info.alpnProtocol ?? false;
+    this.npnProtocol = this.alpnProtocol;
+    this.authorized = info.authorized;
+    if (info.authorizationError) this.authorizationError = info.authorizationError.code;
+    const check = this.#own.checkServerIdentity;
+    if (check && info.authorized) {
+      const error = check(this.#own.host, this.getPeerCertificate(true));
+      if (error) {
+        this.authorized = false;
+        this.authorizationError = error.code ?? error.message;
+        if (this.#options.rejectUnauthorized !== false) return this.#giveUp(error);
+      }
+    }
+    count(this.#server, info.isSessionReused);
+    this.#reported = true;
+    this.emit('secure');
+    this.#own.secure?.(this);
+  }
+
+  // Its end. ---------------------------------------------------------------------------------------------------------------------------
+
+  #giveUp(error) {
+    if (this.destroyed) return;
+    if (!this.#reported) {
+      this.#reported = true;
+      statistics.failed += 1;
+      if (this.#own.failed) {
+        // Whoever listens may want to say something to the client in clear: so it is asked before the transport goes.
+        this.#own.failed(error, this);
+        this.destroy();
+        return;
+      }
+    }
+    this.destroy(error);
+  }
+
+  #transportClosed() {
+    if (this.destroyed) return;
+    if (!this.#secure) {
+      const whose = this.#server ? 'socket hang up' : 'Client network socket disconnected before secure TLS connection was established';
+      this.#giveUp(failure('ECONNRESET', whose, this.#own.peer));
+      return;
+    }
+    // Where the peer has not ended the connection before, that is a truncation: whoever reads finds it after what there is to read.
+    this.#connection.receiveEnd();
+    if (!this.destroyed && this.writableLength > 0) this.#giveUp(lost());
+  }
+
+  /** The transport goes on when there is room for what it brings. */
+  #resume() {
+    const transport = this.#transport;
+    if (!transport.isPaused?.()) return;
+    queueMicrotask(() => {
+      if (!this.destroyed && !this.#connection.full) transport.resume();
+    });
+  }
+
+  /** For a certificate of another name, the properties that programs look at. */
+  #detailed(error) {
+    if (error.code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return error;
+    const [, reason] = error.message.split("altnames: ");
+    const detailed = identityError(reason ?? error.message, this.#options.servername || this.#own.host, this.getPeerCertificate(true));
+    return Object.assign(detailed, { alert: error.alert });
+  }
+
+  // What is known of the connection. ---------------------------------------------------------------------------------------------------
+
+  getCipher() {
+    return this.#info?.cipher;
+  }
+
+  getProtocol() {
+    if (this.#info) return this.#info.protocol;
+    return this.#connection && !this.#connection.dropped ? 'unknown' : null;
+  }
+
+  getEphemeralKeyInfo() {
+    if (this.#server) return null;
+    return this.#info?.group ?? {};
+  }
+
+  /** The peer's certificate: with `detailed`, nested with those above it. */
+  getPeerCertificate(detailed = false) {
+    const chain = this.#ask((pair) => (detailed ? pair.peerCertificateChain() : pair.peerCertificates()));
+    if (chain === undefined) return null;
+    if (chain.length === 0) return {};
+    return detailed ? nested(chain) : legacyObject(chain[0]);
+  }
+
+  getCertificate() {
+    const chain = this.#ask((pair) => pair.certificates());
+    return chain === undefined ? null : chain.length === 0 ? {} : nested(chain);
+  }
+
+  getPeerX509Certificate() {
+    const chain = this.#ask((pair) => pair.peerCertificates());
+    return chain?.length > 0 ? new X509Certificate(chain[0].raw) : undefined;
+  }
+
+  getX509Certificate() {
+    const chain = this.#ask((pair) => pair.certificates());
+    return chain?.length > 0 ? new X509Certificate(chain[0].raw) : undefined;
+  }
+
+  /** The session, for the option `session`: it is known in this process, and one of TLS 1.3 serves once. */
+  getSession() {
+    return this.#buffer((pair) => pair.session());
+  }
+
+  getTLSTicket() {
+    return this.#buffer((pair) => pair.tlsTicket());
+  }
+
+  isSessionReused() {
+    return this.#info?.isSessionReused ?? false;
+  }
+
+  getFinished() {
+    return this.#buffer((pair) => pair.finished());
+  }
+
+  getPeerFinished() {
+    return this.#buffer((pair) => pair.peerFinished());
+  }
+
+  getSharedSigalgs() {
+    return this.#ask((pair) => pair.sharedSigalgs()) ?? [];
+  }
+
+  exportKeyingMaterial(length, label, context) {
+    if (!this.#secure || this.destroyed) throw failure('ERR_TLS_INVALID_STATE', 'key material is there when the handshake is done');
+    const given = context === undefined || context === null ? undefined : bytes(context, 'context');
+    return this.#buffer((pair) => pair.exportKeyingMaterial(length, bytes(label, 'label'), given));
+  }
+
+  // What can be set. -------------------------------------------------------------------------------------------------------------------
+
+  setMaxSendFragment(size) {
+    return this.#ask((pair) => pair.setMaxSendFragment(Number(size) >>> 0)) ?? false;
+  }
+
+  setServername(name) {
+    if (typeof name !== 'string') throw failure('ERR_INVALID_ARG_TYPE', `the name has to be a string, not ${typeof name}`);
+    if (this.#server) throw failure('ERR_TLS_SNI_FROM_SERVER', 'a server does not ask for a name (RFC 6066 section 3): call this on the client');
+    this.#options.servername = name;
+  }
+
+  setSession(session) {
+    this.#options.session = typeof session === 'string' ? Buffer.from(session, 'latin1') : session;
+  }
+
+  setKeyCert(context) {
+    this.#context = ours(context, 'context');
+  }
+
+  /** Prints a line for each message on the standard error (row K18); from the beginning of the handshake, or not at all. */
+  enableTrace() {
+    this.#options.enableTrace = true;
+  }
+
+  /** New keys for both directions (row K20). TLS 1.3 only. */
+  updateKeys() {
+    this.#connection?.answer((pair) => pair.updateKeys());
+  }
+
+  /** It never is done (row K14). */
+  disableRenegotiation() {}
+
+  /** Refused (row K14): the callback gets `ERR_TLS_RENEGOTIATION_DISABLED`. */
+  renegotiate(options, callback) {
+    if (options === null || typeof options !== 'object') throw failure('ERR_INVALID_ARG_TYPE', 'options has to be an object');
+    if (callback !== undefined && typeof callback !== 'function') throw failure('ERR_INVALID_ARG_TYPE', 'the callback has to be a function');
+    if (this.destroyed) return undefined;
+    let refused;
+    try {
+      this.#ask((pair) => pair.renegotiate());
+    } catch (error) {
+      refused = error;
+    }
+    if (callback) process.nextTick(callback, refused);
+    return false;
+  }
+
+  #ask(question) {
+    if (this.#connection === undefined || this.#connection.dropped) return undefined;
+    return this.#connection.ask(question);
+  }
+
+  #buffer(question) {
+    const answer = this.#ask(question);
+    return answer && buffer(answer);
+  }
+}
+
+Object.defineProperty(Socket, 'name', { value: 'TLSSocket' });
+
+/** As in Node, it can be called without `new`. */
+export const TLSSocket = new Proxy(Socket, { apply: (target, _, args) => new target(...args) });
+
+/** The options of a call in the manner of `net.connect`: (options), (port[, host]), (path). */
+export function normalized([first, second]) {
+  if (first !== null && typeof first === 'object') return { ...first };
+  if (typeof first === 'string' && !(Number(first) >= 0)) return { path: first };
+  return typeof second === 'string' ? { port: first, host: second } : { port: first };
+}
+
+function lost() {
+  return failure('EPIPE', 'write EPIPE: the transport was closed before all was sent', { syscall: 'write' });
+}
+
+/** Ends a transport after what was given to it. */
+function finish(transport) {
+  if (transport.destroySoon) transport.destroySoon();
+  else transport.end(() => transport.destroy());
+}
+
+/** Ends a transport so that the peer reads our last words: where bytes are left unread, TCP would throw an alert away with a reset. */
+function linger(transport) {
+  if (transport.destroyed) return;
+  const timer = setTimeout(() => transport.destroy(), LINGER);
+  timer.unref?.();
+  transport.removeAllListeners('data');
+  transport.on('end', () => transport.destroy());
+  transport.on('close', () => clearTimeout(timer));
+  transport.end();
+  transport.resume();
+}
+
+/** A client that has no name to check still needs one for its sessions; an address is not sent. */
+const NO_NAME = '0.0.0.0';
+
+/** In milliseconds (row O20). */
+const HANDSHAKE_TIMEOUT = 120_000;
+const LINGER = 2_000;
+const LONGEST_TIMER = 2 ** 31 - 1;
