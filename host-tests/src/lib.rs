@@ -12,6 +12,7 @@
 //! * [`conversation`]: one connection, a step at a time, for events and answers; [`peers::command`]: its other end.
 //! * [`judge`]: Node says what the component must say.
 //! * [`memory`]: two connections in one instance, with no TCP between them.
+//! * [`hosts`]: where the component runs beside wasmtime.
 //! * [`ct`]: whether the time of an operation depends on a secret.
 
 pub mod bindings;
@@ -21,6 +22,7 @@ pub mod ct;
 pub mod exchange;
 pub mod hello;
 pub mod host;
+pub mod hosts;
 pub mod judge;
 pub mod meeting;
 pub mod memory;

@@ -109,8 +109,11 @@ pub struct Setup {
     pub reject_unauthorized: bool,
     /// How it stops sending.
     pub turn: Turn,
-    /// How many bytes it sends.
+    /// How many bytes it sends, in each connection.
     pub bytes: usize,
+    /// How many connections it has, one after another; a client offers the session of the one before. Only agents and OpenSSL's
+    /// server have more than one.
+    pub connections: usize,
 }
 
 /// What one end of a connection saw.
@@ -140,6 +143,8 @@ pub struct Report {
     pub received: Tally,
     /// Whether the peer ended by `close_notify`.
     pub ended: bool,
+    /// Whether a session was resumed, where the end says so.
+    pub resumed: Option<bool>,
     /// What went wrong.
     pub failure: Option<Failure>,
 }
@@ -198,6 +203,7 @@ impl Default for Setup {
             reject_unauthorized: true,
             turn: Turn::First,
             bytes: 1024,
+            connections: 1,
         }
     }
 }

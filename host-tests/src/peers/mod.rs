@@ -1,5 +1,6 @@
 //! Those who talk TLS with the component: each can be a server and a client, takes the same [`Setup`] and gives the same [`Report`].
 
+pub mod agent;
 pub mod command;
 pub mod component;
 pub mod node;
@@ -103,7 +104,7 @@ impl Peer {
 
 impl Listening {
     /// A server that is somewhere else.
-    pub(crate) fn new(port: u16, report: impl Future<Output = Result<Report>> + Send + 'static) -> Listening {
+    pub fn elsewhere(port: u16, report: impl Future<Output = Result<Report>> + Send + 'static) -> Listening {
         Listening { port, report: Box::pin(report) }
     }
 
@@ -111,7 +112,7 @@ impl Listening {
     pub(crate) fn spawn(port: u16, server: impl Future<Output = Result<Report>> + Send + 'static) -> Listening {
         let mut task = JoinSet::new();
         task.spawn(server);
-        Listening::new(port, async move { task.join_next().await.context("the server is gone")?? })
+        Listening::elsewhere(port, async move { task.join_next().await.context("the server is gone")?? })
     }
 
     /// What the server saw, when the connection is over.

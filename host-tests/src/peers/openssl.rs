@@ -27,7 +27,7 @@ pub async fn connect(setup: &Setup, port: u16) -> Result<Report> {
 /// As [`listen`], with more of OpenSSL's options, which win over the setup.
 pub async fn listen_with(setup: &Setup, more: &[&str]) -> Result<Listening> {
     let mut command = Command::new("openssl");
-    command.args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "1"]);
+    command.args(["s_server", "-accept", "127.0.0.1:0", "-naccept", &setup.connections.to_string()]);
     common(&mut command, setup);
     if setup.request_cert {
         command.args([if setup.reject_unauthorized { "-Verify" } else { "-verify" }, "5"]);
@@ -131,6 +131,7 @@ impl Process {
         let mut input = Some(self.input);
         let payload = payload_of(setup.turn, bytes);
         let mut to_send = payload.as_slice();
+        let mut connections = 1;
         // A client ends when its input does, a server at the client's end: its own input must stay open until then.
         let ends_itself = role == Role::Client && setup.turn != Turn::AfterPeer && setup.turn != Turn::Silent;
         let mut buffer = vec![0; 64 * 1024];
@@ -139,7 +140,12 @@ impl Process {
                 input = None;
             }
             // A server that has something to write before the handshake never says what came of it.
-            let may_write = role == Role::Client || self.said.text().contains("CIPHER is ");
+            let begun = self.said.text().matches("CIPHER is ").count();
+            let may_write = role == Role::Client || begun > 0;
+            if role == Role::Server && begun > connections {
+                connections = begun;
+                to_send = &payload;
+            }
             let write = async {
                 match &mut input {
                     Some(input) if may_write && !to_send.is_empty() => input.write(to_send).await,
@@ -235,6 +241,7 @@ fn report(said: &Said, errors: &str, role: Role, sent: crate::setup::Tally) -> R
         exporter: after("Keying material: ").map(|hex| hex.to_lowercase()),
         sent,
         received: tally(&said.bytes),
+        resumed: Some(text.contains("Reused, ") || text.contains("Reused session-id")),
         ended: text.contains("closed") || text.contains("DONE") || errors.contains("DONE"),
         failure: failure(errors),
         ..Report::default()

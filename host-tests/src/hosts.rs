@@ -1,0 +1,83 @@
+//! The hosts of the component that people have, each with what its people know: `examples/`. A host takes part by an agent, see
+//! [`Agent`].
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::paths;
+use crate::peers::agent::Agent;
+use crate::setup::Role;
+
+/// A host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Node, by the npm package.
+    Node,
+    /// Deno, by the npm package.
+    Deno,
+    /// Bun, by the npm package.
+    Bun,
+    /// Cloudflare's workerd, by a Worker.
+    Workerd,
+    /// Chromium, by a page.
+    Chromium,
+    /// Python, by a module with the shape of `ssl`.
+    Python,
+}
+
+impl Host {
+    /// All of them.
+    pub const ALL: [Host; 6] = [Host::Node, Host::Deno, Host::Bun, Host::Workerd, Host::Chromium, Host::Python];
+
+    /// Its name in tables and of tests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Host::Node => "Node",
+            Host::Deno => "Deno",
+            Host::Bun => "Bun",
+            Host::Workerd => "workerd",
+            Host::Chromium => "Chromium",
+            Host::Python => "Python",
+        }
+    }
+
+    /// Why it can't play this role, if it can't.
+    pub fn cannot(self, role: Role) -> Option<&'static str> {
+        match (self, role) {
+            (Host::Chromium, Role::Server) => Some("a page can't listen"),
+            _ => None,
+        }
+    }
+
+    /// Its agent, which is started when it is needed first.
+    pub async fn agent(self) -> Result<&'static Agent> {
+        static AGENTS: [OnceCell<Agent>; Host::ALL.len()] = [const { OnceCell::const_new() }; Host::ALL.len()];
+        let agent = &AGENTS[self as usize];
+        agent.get_or_try_init(|| async { Agent::start(self.command()?) }).await
+    }
+
+    fn command(self) -> Result<Command> {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("examples");
+        let (program, options, script): (_, &[&str], _) = match self {
+            Host::Node => (tool("node"), &[], "node/test/agent.mjs"),
+            Host::Deno => (tool("deno"), &["run", "--allow-all"], "node/test/agent.mjs"),
+            Host::Bun => (tool("bun"), &["run"], "node/test/agent.mjs"),
+            Host::Workerd => (tool("node"), &[], "workers/test/agent.mjs"),
+            Host::Chromium => (tool("node"), &[], "browser/test/agent.mjs"),
+            Host::Python => (tool("python"), &[], "python/test/agent.py"),
+        };
+        let mut command = Command::new(&program);
+        command.args(options).arg(examples.join(script)).current_dir(&examples);
+        command.env("GUEST_TLS_COMPONENT", crate::host::component_path());
+        std::fs::metadata(&program).with_context(|| format!("no {} (cargo xtask hosts gets it)", program.display()))?;
+        Ok(command)
+    }
+}
+
+/// A program among the tools that `cargo xtask` gets.
+pub fn tool(name: &str) -> PathBuf {
+    paths::target().join("tools").join(name)
+}
