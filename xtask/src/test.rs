@@ -178,6 +178,7 @@ fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec
 fn in_engine(project: &Project, wasm_std: &WasmStd, engine: Engine, arguments: &Arguments) -> Outcome {
     let name = match engine {
         Engine::Node => "library, in Node",
+        Engine::Deno => "library, in Deno",
         Engine::Bun => "library, in Bun",
     };
     println!("\n=== {name} ===");
@@ -188,7 +189,7 @@ fn in_engine(project: &Project, wasm_std: &WasmStd, engine: Engine, arguments: &
         let programs: Vec<_> = built.lines.iter().filter_map(|line| executable(line)).collect();
         ensure!(!programs.is_empty(), "cargo built the tests, and named none of them");
         programs.iter().try_fold(Counts::default(), |counts, program| {
-            let mut command = Command::new(engine.program(project)?);
+            let mut command = engine.command(project)?;
             command.arg(project.root.join("host-tests/js/run.mjs")).arg(engine::transpile(project, program)?);
             command.args(&arguments.filter).args(&arguments.arguments);
             Ok(counts + streamed(name, command)?)

@@ -1,0 +1,82 @@
+//! `cargo xtask hosts`: the component in every host.
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    build,
+    engine::Engine,
+    npm, package,
+    project::{self, Project},
+    step::Step,
+    tools,
+};
+
+/// Lets the component meet OpenSSL in every host: wasmtime, Node, Deno, Bun, workerd, Chromium, Python; as client, and as server where the
+/// host can listen. It ends with a table of what was seen, which is also written to target/artefacts/hosts.md.
+///
+/// What is missing is fetched: the JavaScript hosts from npm, Chromium from Debian, wasmtime for Python from PyPI.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only tests whose name contains this, such as `Deno`
+    filter: Option<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
+    build::step(project)?;
+    set_up(project)?;
+    let mut cargo = project.cargo();
+    cargo.args(["test", "--package", "host-tests", "--test", "hosts", "--"]).args(&arguments.filter);
+    let status = Step::new("hosts", cargo).stream(&mut |_| {})?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Gets the hosts, and what the examples need. The component is there already.
+pub(crate) fn set_up(project: &Project) -> Result<()> {
+    package::component(project)?;
+    for engine in [Engine::Node, Engine::Deno, Engine::Bun] {
+        engine.program(project)?;
+    }
+    NPM.iter().try_for_each(|example| npm::ci(project, example))?;
+    tools::apt_install(project, "a browser for examples/browser", &["chromium"])?;
+    python(project)
+}
+
+/// A Python with what the module needs, as `python` among the tools.
+fn python(project: &Project) -> Result<()> {
+    let requirements = project.root.join("examples/python/requirements.txt");
+    let needs = fs::read_to_string(&requirements).with_context(|| format!("no {}", requirements.display()))?;
+    let base = env::var_os("GUEST_TLS_PYTHON").map(PathBuf::from).or_else(|| project::program("python3"));
+    let base = base.context("there is no python3: install it, or set GUEST_TLS_PYTHON to its path")?;
+    let key = project::key(&[&needs, &base.display().to_string()]);
+    let folder = project.cache.join("venv").join(key);
+    if !folder.is_dir() {
+        let lock = project.lock("setup")?;
+        // A virtual environment knows where it lies, so it is made in its place, and counts when the last step is done.
+        let unfinished = folder.with_extension("unfinished");
+        let mut venv = Command::new(&base);
+        venv.args(["-m", "venv", "--clear"]).arg(&unfinished);
+        Step::new("python: a virtual environment", venv).run()?;
+        let mut pip = Command::new(unfinished.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(&requirements);
+        Step::new("python: fetching packages from PyPI", pip).run()?;
+        fs::rename(&unfinished, &folder).with_context(|| format!("can't move {}", unfinished.display()))?;
+        drop(lock);
+    }
+    // Not a link: by its own path Python finds its environment.
+    let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", folder.join("bin/python").display());
+    let wrapper = project.tools().join("python");
+    project::write_if_changed(&wrapper, script.as_bytes())?;
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).context("can't make the tool python executable")
+}
+
+/// The examples with packages of npm.
+const NPM: &[&str] = &["node", "workers", "browser"];

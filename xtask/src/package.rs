@@ -1,0 +1,49 @@
+//! `cargo xtask npm`: the npm package `guest-tls`.
+
+use std::{
+    fs,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{build, engine, project::Project, step::Step};
+
+/// Makes the npm package: builds the component, makes JavaScript of it by jco in examples/node/lib/component, and packs
+/// target/npm/guest-tls-VERSION.tgz, for `npm install`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+
+/// Runs the command.
+pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
+    build::step(project)?;
+    component(project)?;
+    let folder = project.target.join("npm");
+    fs::create_dir_all(&folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
+    let mut npm = Command::new("npm");
+    npm.current_dir(project.root.join("examples/node")).args(["pack", "--silent", "--pack-destination"]).arg(&folder);
+    let packed = Step::new("npm: pack", npm).run()?;
+    let name = packed.lines.last().context("npm packed, and did not say what")?;
+    println!("{}", folder.join(name.trim()).display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes JavaScript of the component that was built, in the package's folder, unless that was done.
+pub(crate) fn component(project: &Project) -> Result<()> {
+    let component = project.component();
+    let folder = project.root.join("examples/node/lib/component");
+    let bytes = fs::read(&component).with_context(|| format!("no component at {}", component.display()))?;
+    // What the folder was made of lies beside it: jco takes its time.
+    let made_of = project.target.join("npm/made-of.wasm");
+    if folder.join("guest-tls.js").is_file() && fs::read(&made_of).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    engine::transpile_to(
+        project,
+        &component,
+        &folder,
+        &["--instantiation", "sync", "--name", "guest-tls", "--minify"],
+    )?;
+    crate::project::write_if_changed(&made_of, &bytes)?;
+    Ok(())
+}
