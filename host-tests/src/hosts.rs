@@ -4,12 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::paths;
-use crate::peers::agent::Agent;
-use crate::setup::Role;
+use crate::peers::Listening;
+use crate::peers::agent::{Agent, words};
+use crate::setup::{Report, Role, Setup};
 
 /// A host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +54,30 @@ impl Host {
         }
     }
 
+    /// The one that `GUEST_TLS_HOST` names: tests that let the component meet somebody by [`Peer`](crate::peers::Peer) then do that in this
+    /// host, and in wasmtime where there is no such variable.
+    pub fn chosen() -> Result<Option<Host>> {
+        let Some(name) = std::env::var_os("GUEST_TLS_HOST") else { return Ok(None) };
+        let host = Host::ALL.into_iter().find(|host| name.to_str() == Some(host.name()));
+        let names = Host::ALL.map(Host::name).join(", ");
+        host.map(Some).with_context(|| format!("GUEST_TLS_HOST is {}, and has to be one of {names}", name.display()))
+    }
+
+    /// A client.
+    pub async fn connect(self, setup: &Setup, port: u16) -> Result<Report> {
+        let order = json!({ "order": "connect", "setup": words(setup), "port": port });
+        self.agent().await?.order(order).await?.report().await
+    }
+
+    /// A server that takes as many connections as the setup says.
+    pub async fn listen(self, setup: &Setup) -> Result<Listening> {
+        let mut answers = self.agent().await?.order(json!({ "order": "listen", "setup": words(setup) })).await?;
+        let port = answers.port().await?;
+        Ok(Listening::elsewhere(port, async move { answers.report().await }))
+    }
+
     /// Its agent, which is started when it is needed first.
-    pub async fn agent(self) -> Result<&'static Agent> {
+    async fn agent(self) -> Result<&'static Agent> {
         static AGENTS: [OnceCell<Agent>; Host::ALL.len()] = [const { OnceCell::const_new() }; Host::ALL.len()];
         let agent = &AGENTS[self as usize];
         agent.get_or_try_init(|| async { Agent::start(self.command()?) }).await

@@ -9,11 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use host_tests::certificates::Kind;
 use host_tests::hosts::Host;
 use host_tests::paths;
-use host_tests::peers::agent::words;
-use host_tests::peers::{Listening, openssl, within};
+use host_tests::peers::{openssl, within};
 use host_tests::setup::{Report, Role, SERVER_NAME, Setup, Turn};
 use host_tests::table::{self, Row, Summary};
-use serde_json::json;
 
 fn main() {
     let seen = Seen::default();
@@ -182,19 +180,14 @@ impl Cell {
 /// The host as client of OpenSSL's server: what each of them saw.
 async fn as_client(host: Host, client: &Setup, server: &Setup) -> Result<(Report, Report)> {
     let listening = openssl::listen(server).await?;
-    let order = json!({ "order": "connect", "setup": words(client), "port": listening.port });
-    let mut answers = host.agent().await?.order(order).await?;
-    let host_saw = within(answers.report());
-    let (host_saw, openssl_saw) = tokio::join!(host_saw, listening.report());
+    let (host_saw, openssl_saw) = tokio::join!(within(host.connect(client, listening.port)), listening.report());
     Ok((host_saw.with_context(|| format!("{} as client", host.name()))?, openssl_saw.context("OpenSSL as server")?))
 }
 
 /// The host as server to OpenSSL's client, likewise.
 async fn as_server(host: Host, client: &Setup, server: &Setup) -> Result<(Report, Report)> {
-    let order = json!({ "order": "listen", "setup": words(server) });
-    let mut answers = host.agent().await?.order(order).await?;
-    let port = within(answers.port()).await.with_context(|| format!("{} as server", host.name()))?;
-    let listening = Listening::elsewhere(port, async move { answers.report().await });
+    let listening = within(host.listen(server)).await.with_context(|| format!("{} as server", host.name()))?;
+    let port = listening.port;
     let connect = async {
         if client.connections == 1 {
             return openssl::connect(client, port).await;

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     build, ct,
     engine::{self, Engine},
+    hosts,
     project::Project,
     rows,
     step::{Step, seconds},
@@ -71,7 +72,12 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             None => {}
         }
     });
+    note(&mut results, "hosts", || hosts::set_up(project));
     results.push(tests("component, in a host", arguments, project.cargo(), &["--package", "host-tests"]));
+    // Their own filters are other languages'.
+    if arguments.filter.is_none() {
+        results.extend(EXAMPLES.iter().map(|example| example.test(project)));
+    }
     note(&mut results, "rows of the contract", || {
         println!("{}", rows::check(project)?);
         Ok(())
@@ -174,6 +180,27 @@ fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec
     (results, lines)
 }
 
+/// Tests in the language of an example, by the runner of its people.
+struct Example {
+    name: &'static str,
+    folder: &'static str,
+    tool: &'static str,
+    arguments: &'static [&'static str],
+}
+
+impl Example {
+    fn test(&self, project: &Project) -> Outcome {
+        println!("\n=== {} ===", self.name);
+        Outcome::of(self.name, || {
+            let mut command = Command::new(project.tools().join(self.tool));
+            command.current_dir(project.root.join("examples").join(self.folder)).args(self.arguments);
+            command.env("GUEST_TLS_COMPONENT", project.component());
+            command.env("GUEST_TLS_ARTEFACTS", project.target.join("artefacts"));
+            streamed(self.name, command)
+        })
+    }
+}
+
 /// Runs the library's tests in a JavaScript engine.
 fn in_engine(project: &Project, wasm_std: &WasmStd, engine: Engine, arguments: &Arguments) -> Outcome {
     let name = match engine {
@@ -226,11 +253,30 @@ pub(crate) fn wasm_cargo(project: &Project, wasm_std: &WasmStd) -> Result<Comman
     Ok(cargo)
 }
 
-/// The counts in a line such as `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s`.
+/// The counts in a line of cargo's, of Node's runner or of pytest's, such as `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured;
+/// 2 filtered out; finished in 0.01s`, `ℹ pass 5` or `5 passed, 1 failed in 0.30s`.
 fn parse(line: &str) -> Option<Counts> {
-    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
-    let count = |word: &str| counts.split(';').find_map(|part| part.trim().strip_suffix(word)?.trim().parse().ok());
-    Some(Counts { passed: count("passed")?, failed: count("failed")? })
+    let count = |counts: &str, separator: char, word: &str| {
+        counts.split(separator).find_map(|part| part.trim().strip_suffix(word)?.trim().parse().ok())
+    };
+    if let Some(result) = line.strip_prefix("test result: ") {
+        let (_, counts) = result.split_once(". ")?;
+        return Some(Counts { passed: count(counts, ';', "passed")?, failed: count(counts, ';', "failed")? });
+    }
+    if let Some(passed) = line.strip_prefix("ℹ pass ") {
+        return Some(Counts { passed: passed.parse().ok()?, failed: 0 });
+    }
+    if let Some(failed) = line.strip_prefix("ℹ fail ") {
+        return Some(Counts { passed: 0, failed: failed.parse().ok()? });
+    }
+    let (counts, time) = line.trim_matches(['=', ' ']).rsplit_once(" in ")?;
+    time.split(' ').next()?.strip_suffix('s')?.parse::<f64>().ok()?;
+    let (passed, failed) = (count(counts, ',', "passed"), count(counts, ',', "failed"));
+    let errors = count(counts, ',', "error").or_else(|| count(counts, ',', "errors"));
+    if passed.is_none() && failed.is_none() && errors.is_none() {
+        return None;
+    }
+    Some(Counts { passed: passed.unwrap_or(0), failed: failed.unwrap_or(0) + errors.unwrap_or(0) })
 }
 
 fn table(results: &[Outcome]) -> String {
@@ -247,6 +293,19 @@ fn table(results: &[Outcome]) -> String {
     }
     table
 }
+
+/// The examples with tests in their own language.
+const EXAMPLES: &[Example] = &[
+    Example { name: "npm package", folder: "node", tool: "node", arguments: &["--test", "test/"] },
+    Example { name: "Workers", folder: "workers", tool: "node", arguments: &["--test", "test/"] },
+    Example { name: "page", folder: "browser", tool: "node", arguments: &["--test", "test/"] },
+    Example {
+        name: "Python module",
+        folder: "python",
+        tool: "python",
+        arguments: &["-m", "pytest", "--quiet", "tests"],
+    },
+];
 
 /// Optimised enough that RSA is quick where nothing inlines, with the checks of a debug build.
 const WASM_ARGUMENTS: &[&str] = &[
@@ -285,7 +344,14 @@ mod tests {
         let line =
             "test result: FAILED. 12 passed; 34 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s";
         assert_eq!(parse(line), Some(Counts { passed: 12, failed: 34 }));
+        assert_eq!(parse("ℹ pass 12"), Some(Counts { passed: 12, failed: 0 }));
+        assert_eq!(parse("ℹ fail 3"), Some(Counts { passed: 0, failed: 3 }));
+        assert_eq!(parse("12 passed in 0.52s"), Some(Counts { passed: 12, failed: 0 }));
+        let line = "=== 2 failed, 107 passed, 3 skipped, 1 error in 61.05s (0:01:01) ===";
+        assert_eq!(parse(line), Some(Counts { passed: 107, failed: 3 }));
         for other in [
+            "no tests ran in 0.01s",
+            "ℹ tests 12",
             "test result: ",
             "running 5 tests",
             "test a ... ok",

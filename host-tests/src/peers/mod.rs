@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
 
 use crate::certificates::Kind;
+use crate::hosts::Host;
 use crate::setup::{P521, Report, Role, Setup};
 
 /// A TLS implementation.
@@ -26,7 +27,7 @@ pub enum Peer {
     Node,
     /// rustls with ring, natively.
     Rustls,
-    /// Another instance of the component.
+    /// Another instance of the component; in the host that [`Host::chosen`] gives, else in wasmtime.
     Component,
 }
 
@@ -54,7 +55,10 @@ impl Peer {
             Peer::OpenSsl => within(openssl::listen(setup)).await,
             Peer::Node => within(node::listen(setup)).await,
             Peer::Rustls => within(rustls::listen(setup)).await,
-            Peer::Component => within(component::listen(setup)).await,
+            Peer::Component => match Host::chosen()? {
+                Some(host) => within(host.listen(setup)).await,
+                None => within(component::listen(setup)).await,
+            },
         };
         started.with_context(|| format!("{} as server", self.name()))
     }
@@ -65,7 +69,10 @@ impl Peer {
             Peer::OpenSsl => within(openssl::connect(setup, port)).await,
             Peer::Node => within(node::connect(setup, port)).await,
             Peer::Rustls => within(rustls::connect(setup, port)).await,
-            Peer::Component => within(component::connect(setup, port)).await,
+            Peer::Component => match Host::chosen()? {
+                Some(host) => within(host.connect(setup, port)).await,
+                None => within(component::connect(setup, port)).await,
+            },
         };
         report.with_context(|| format!("{} as client", self.name()))
     }
@@ -97,7 +104,9 @@ impl Peer {
     pub fn says_group(self, role: Role) -> bool {
         match self {
             Peer::OpenSsl | Peer::Node => role == Role::Client,
-            Peer::Rustls | Peer::Component => true,
+            // The hosts with the shape of Node's `tls` say what that says.
+            Peer::Component => role == Role::Client || !matches!(Host::chosen(), Ok(Some(_))),
+            Peer::Rustls => true,
         }
     }
 }
