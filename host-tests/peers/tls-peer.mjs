@@ -106,8 +106,9 @@ function describe(socket) {
 }
 
 function failure(error) {
-  const alert = /SSL alert number (\d+)/.exec(error.message);
-  return { code: error.code ?? '', message: error.message, reason: error.reason ?? null, alert: alert && Number(alert[1]) };
+  // Node has the alert in the message only.
+  const alert = error.alert?.description ?? /SSL alert number (\d+)/.exec(error.message)?.[1];
+  return { code: error.code ?? '', message: error.message, reason: error.reason ?? null, alert: alert === undefined ? null : Number(alert) };
 }
 
 function counter() {

@@ -28,7 +28,7 @@ use crate::{
 /// result counts as one failure.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Run nothing but the library's tests, in wasm, in this JavaScript engine; may be given twice
+    /// Run nothing but the library's tests, and the component's against real peers, in this JavaScript engine; may be given several times
     #[arg(long, value_enum)]
     engine: Vec<Engine>,
     /// Only tests whose name contains this
@@ -43,8 +43,10 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     let mut results = Vec::new();
     if !arguments.engine.is_empty() {
         let wasm_std = WasmStd::ensure(project)?;
+        note(&mut results, "set up and build", || build::step(project).and_then(|_| hosts::set_up(project)));
         for engine in &arguments.engine {
             results.push(in_engine(project, &wasm_std, *engine, arguments));
+            results.push(peers_of(project, *engine, arguments));
         }
         return Ok(conclusion(&results, arguments));
     }
@@ -222,6 +224,18 @@ fn in_engine(project: &Project, wasm_std: &WasmStd, engine: Engine, arguments: &
             Ok(counts + streamed(name, command)?)
         })
     })
+}
+
+/// Lets the component meet everybody in a JavaScript engine, by the npm package, as it does in wasmtime in other runs.
+fn peers_of(project: &Project, engine: Engine, arguments: &Arguments) -> Outcome {
+    let (name, host) = match engine {
+        Engine::Node => ("component, in Node", "Node"),
+        Engine::Deno => ("component, in Deno", "Deno"),
+        Engine::Bun => ("component, in Bun", "Bun"),
+    };
+    let mut cargo = project.cargo();
+    cargo.env("GUEST_TLS_HOST", host);
+    tests(name, arguments, cargo, &["--package", "host-tests", "--test", "matrix", "--test", "refusals"])
 }
 
 /// The program that a line of cargo's JSON names.
