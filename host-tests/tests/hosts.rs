@@ -86,7 +86,8 @@ impl Cell {
 
     fn sentence(self, role: Role) -> String {
         match self {
-            Cell::Client | Cell::Server => format!("a {role} meets OpenSSL"),
+            Cell::Client => format!("a {role} meets OpenSSL [M4 O23 K1]"),
+            Cell::Server => format!("a {role} meets OpenSSL [M3 S1 S9]"),
             Cell::MutualTls => format!("a {role} meets OpenSSL, both with certificates"),
             Cell::Resumed => format!("a {role} resumes a session with OpenSSL"),
             Cell::Alpn => format!("a {role} and OpenSSL agree on an application protocol"),

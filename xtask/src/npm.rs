@@ -71,6 +71,8 @@ pub(crate) fn for_this_machine(name: &str) -> Result<&'static str> {
         ("deno", "linux", "aarch64") => Ok("@deno/linux-arm64-glibc"),
         ("bun", "linux", "x86_64") => Ok("@oven/bun-linux-x64"),
         ("bun", "linux", "aarch64") => Ok("@oven/bun-linux-aarch64"),
+        ("esbuild", "linux", "x86_64") => Ok("@esbuild/linux-x64"),
+        ("esbuild", "linux", "aarch64") => Ok("@esbuild/linux-arm64"),
         (name, os, arch) => bail!(
             "no npm package has {name} for {os} on {arch}: install it and set GUEST_TLS_{} to its path",
             name.to_uppercase()

@@ -61,7 +61,7 @@ pub(crate) enum State<'a> {
     InPart(&'a str),
     /// No test shows it.
     NotYet,
-    /// It is the host's part, and there is nothing of it to show.
+    /// It is the host's part, of which the component has nothing to show, and no host of `examples/` shows it.
     Hosts,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Evidence<'a> {
 
     fn state(&self, row: &'a Row) -> State<'a> {
         match (&row.lacks, self.tests.contains_key(&row.id)) {
-            _ if !row.needs_test() => State::Hosts,
+            (_, false) if !row.needs_test() => State::Hosts,
             (_, false) => State::NotYet,
             (Some(lacks), true) => State::InPart(lacks),
             (None, true) => State::Shown,
