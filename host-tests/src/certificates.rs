@@ -33,7 +33,7 @@ pub enum Kind {
 pub const KINDS: [Kind; 6] = [Kind::P256, Kind::P384, Kind::P521, Kind::Ed25519, Kind::Rsa2048, Kind::Rsa4096];
 
 /// A certificate with its chain and its key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// The common name of the subject.
     pub name: String,

@@ -13,6 +13,7 @@
 //! * [`judge`]: Node says what the component must say.
 //! * [`memory`]: two connections in one instance, with no TCP between them.
 //! * [`hosts`]: where the component runs beside wasmtime.
+//! * [`postgres`]: a real PostgreSQL; [`wasi`]: guests that are not the product, such as commands.
 //! * [`ct`]: whether the time of an operation depends on a secret.
 
 pub mod bindings;
@@ -28,6 +29,7 @@ pub mod meeting;
 pub mod memory;
 pub mod paths;
 pub mod peers;
+pub mod postgres;
 pub mod pump;
 pub mod service;
 pub mod setup;
