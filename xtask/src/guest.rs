@@ -1,4 +1,4 @@
-//! Building components: the product, and guests that are built to be measured, which have workspaces of their own.
+//! Building components: the product, and guests that are built to be measured or as examples, which have workspaces of their own.
 
 use std::path::{Path, PathBuf};
 
@@ -29,10 +29,34 @@ pub(crate) fn build(
     package: &str,
     profile: &str,
 ) -> Result<Built> {
+    // Only the cdylib: for a library that is also an rlib cargo leaves out the link-time optimisation.
+    let library = ["--lib", "--crate-type", "cdylib"];
+    compile(project, wasm_std, workspace, package, profile, &library, &package.replace('-', "_"))
+}
+
+/// As [`build`], but of a command: `package` is a program of its name.
+pub(crate) fn build_command(
+    project: &Project,
+    wasm_std: &WasmStd,
+    workspace: &Path,
+    package: &str,
+    profile: &str,
+) -> Result<Built> {
+    compile(project, wasm_std, workspace, package, profile, &["--bin", package], package)
+}
+
+fn compile(
+    project: &Project,
+    wasm_std: &WasmStd,
+    workspace: &Path,
+    package: &str,
+    profile: &str,
+    what: &[&str],
+    name: &str,
+) -> Result<Built> {
     let mut cargo = wasm_std.cargo(project);
     cargo.current_dir(workspace);
-    // Only the cdylib: for a library that is also an rlib cargo leaves out the link-time optimisation.
-    cargo.args(["rustc", "--package", package, "--lib", "--crate-type", "cdylib"]);
+    cargo.args(["rustc", "--package", package]).args(what);
     cargo.args(["--target", wasm_std::TARGET, "--profile", profile]);
     cargo.env(format!("CARGO_PROFILE_{}_STRIP", profile.to_uppercase().replace('-', "_")), "false");
     // ring is C: clang compiles it, with the same vectors as all of Rust.
@@ -40,8 +64,7 @@ pub(crate) fn build(
     cargo.envs(variables.map(|(name, value)| (format!("{name}_{}", wasm_std::TARGET.replace('-', "_")), value)));
     let outcome = Step::new(format!("build: {package} for {}, profile {profile}", wasm_std::TARGET), cargo).run()?;
     let folder = if profile == "dev" { "debug" } else { profile };
-    let name = format!("{}.wasm", package.replace('-', "_"));
-    let path = wasm_std.target_folder(project).join(wasm_std::TARGET).join(folder).join(name);
+    let path = wasm_std.target_folder(project).join(wasm_std::TARGET).join(folder).join(format!("{name}.wasm"));
     ensure!(path.is_file(), "cargo built {package}, but there is no {}", path.display());
     Ok(Built { path, lines: outcome.lines })
 }

@@ -74,8 +74,9 @@ fn wasm(project: &Project, wasm_std: &WasmStd) -> (&'static str, Command) {
 }
 
 /// The workspaces of the repository.
-const FORMATTED: [(&str, &str); 4] = [
+const FORMATTED: [(&str, &str); 5] = [
     ("rustfmt", "."),
+    ("rustfmt, examples/postgres", "examples/postgres"),
     ("rustfmt, fuzz", "fuzz"),
     ("rustfmt, host-tests/benches", "host-tests/benches"),
     ("rustfmt, host-tests/ct", "host-tests/ct"),

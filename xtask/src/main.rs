@@ -8,9 +8,10 @@
 //! ```
 //!
 //! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
-//! [`ct`], [`differential`], [`package`], [`hosts`]); what they share is in [`project`] (where things are), [`step`] (running a command with progress), [`wasm_std`],
-//! [`tools`] and [`npm`] (getting what is missing), [`guest`] (building components to measure), [`engine`] (running components in
-//! JavaScript engines) and [`component`] (reading WebAssembly).
+//! [`ct`], [`differential`], [`package`], [`hosts`], [`postgres`]); what they share is in [`project`] (where things are), [`step`] (running a
+//! command with progress), [`wasm_std`], [`tools`] and [`npm`] (getting what is missing), [`guest`] (building components to measure, and
+//! examples), [`compose`] (putting components together), [`engine`] (running components in JavaScript engines) and [`component`] (reading
+//! WebAssembly).
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod build;
 mod component;
+mod compose;
 mod ct;
 mod demo;
 mod differential;
@@ -29,6 +31,7 @@ mod hosts;
 mod lint;
 mod npm;
 mod package;
+mod postgres;
 mod project;
 mod readme;
 mod rows;
@@ -62,6 +65,7 @@ enum Command {
     Differential(differential::Arguments),
     Npm(package::Arguments),
     Hosts(hosts::Arguments),
+    Postgres(postgres::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -88,5 +92,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Differential(arguments) => differential::run(&project, &arguments),
         Command::Npm(arguments) => package::run(&project, &arguments),
         Command::Hosts(arguments) => hosts::run(&project, &arguments),
+        Command::Postgres(arguments) => postgres::run(&project, &arguments),
     }
 }

@@ -13,10 +13,11 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     build, ct,
     engine::{self, Engine},
-    hosts,
+    hosts, postgres,
     project::Project,
     rows,
     step::{Step, seconds},
+    tools::Tool,
     wasm_std::{self, WasmStd},
     wit,
 };
@@ -75,6 +76,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         }
     });
     note(&mut results, "hosts", || hosts::set_up(project));
+    note(&mut results, "PostgreSQL", || Tool::POSTGRES.program(project));
     results.push(tests("component, in a host", arguments, project.cargo(), &["--package", "host-tests"]));
     // Their own filters are other languages'.
     if arguments.filter.is_none() {
@@ -170,6 +172,7 @@ fn cargo_test(mut cargo: Command, what: &[&str], arguments: &Arguments) -> Comma
 fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec<Outcome>, Vec<String>) {
     let mut results = Vec::new();
     note(&mut results, "guest of the measurement", || ct::guest(project, wasm_std));
+    note(&mut results, "example: postgres", || postgres::command(project, wasm_std));
     let name = "library, in wasm";
     let mut lines = vec![format!("\n=== {name} ===")];
     results.push(Outcome::of(name, || {

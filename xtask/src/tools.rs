@@ -49,6 +49,14 @@ impl Tool {
         get: get_node,
     };
 
+    /// PostgreSQL, as it comes with Debian.
+    pub(crate) const POSTGRES: Self = Self {
+        name: "postgres",
+        purpose: "a server for examples/postgres",
+        find: |_| find_postgres(),
+        get: |project| apt_install(project, "a server for examples", &["postgresql"]),
+    };
+
     /// Gets the tool unless it is there: where it is, as a line for people.
     pub(crate) fn ensure(&self, project: &Project) -> Result<String> {
         let path = self.program(project)?;
@@ -126,6 +134,15 @@ fn apt_get(arguments: &[&str]) -> Result<Command> {
     };
     command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-o", "DPkg::Lock::Timeout=300"]).args(arguments);
     Ok(command)
+}
+
+/// Debian's programs are not in `PATH`. host-tests looks in the same places.
+fn find_postgres() -> Option<PathBuf> {
+    if let Some(folder) = env::var_os("GUEST_TLS_POSTGRES") {
+        return Some(PathBuf::from(folder).join("postgres")).filter(|path| path.is_file());
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+    versions.map(|entry| entry.path().join("bin/postgres")).find(|path| path.is_file())
 }
 
 fn find_node(project: &Project) -> Option<PathBuf> {
