@@ -25,6 +25,7 @@ fn main() {
         the_server_sees_tls_1_3_and_whose_certificate_it_is,
         the_server_sees_tls_1_2_where_it_has_no_more,
         a_name_is_looked_up_and_every_address_is_tried,
+        the_password_can_be_in_a_file,
         a_statement_can_give_many_rows_or_none,
         ten_mebibytes_come_as_they_are,
         the_binding_is_by_the_hash_of_the_signature,
@@ -75,6 +76,14 @@ async fn a_name_is_looked_up_and_every_address_is_tried() -> Result<()> {
     // `localhost` can be ::1, too, where this server does not listen.
     let client = Client { host: "localhost", ..Client::of(of_p256().await?)? };
     same(&client.ask("select 1 as one").await?.text()?, " one\n-----\n   1\n(SELECT 1)\n")
+}
+
+async fn the_password_can_be_in_a_file() -> Result<()> {
+    let identity = postgres::client(USER, &Kind::P256.authority());
+    std::fs::write(identity.folder.join("password"), format!("{PASSWORD}\n"))?;
+    let client = Client { identity: Some(identity), ..Client::of(of_p256().await?)? };
+    let output = client.run(&["--password-file", "/own/password", "--query", "select 1 as one"]).await?;
+    same(&output.text()?, " one\n-----\n   1\n(SELECT 1)\n")
 }
 
 async fn a_statement_can_give_many_rows_or_none() -> Result<()> {
@@ -268,16 +277,22 @@ impl Client {
         Ok(Client { host: "127.0.0.1", port: server.port, ca: Kind::P256.authority(), identity, password: PASSWORD })
     }
 
-    /// Runs the command.
+    /// Asks the server.
     async fn ask(&self, query: &str) -> Result<Output> {
+        self.run(&["--password", self.password, "--query", query]).await
+    }
+
+    /// Runs the command with these arguments too.
+    async fn run(&self, more: &[&str]) -> Result<Output> {
         let port = self.port.to_string();
         let mut folders = vec![(self.ca.folder.clone(), "/ca")];
         let mut arguments = vec!["--host", self.host, "--port", &port, "--user", USER, "--database", DATABASE];
-        arguments.extend(["--password", self.password, "--ca", "/ca/certificate.pem", "--query", query]);
+        arguments.extend(["--ca", "/ca/certificate.pem"]);
         if let Some(identity) = &self.identity {
             folders.push((identity.folder.clone(), "/own"));
             arguments.extend(["--cert", "/own/certificate.pem", "--key", "/own/key.pem"]);
         }
+        arguments.extend(more);
         program()?.output(&folders, &arguments).await
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn parse() -> Result<Option<Arguments>> {
             Long("key") => credentials.key = Some(file("--key", &mut parser)?),
             Long("query") => query = Some(parser.value()?.string()?),
             Long("help") => return Ok(None),
-            other => return Err(other.unexpected()).context(SEE_HELP),
+            other => bail!("{}; {SEE_HELP}", other.unexpected()),
         }
     }
     if credentials.certificate.is_some() != credentials.key.is_some() {

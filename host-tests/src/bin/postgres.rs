@@ -27,15 +27,17 @@ async fn run() -> Result<u8> {
     let authority = Kind::P256.authority();
     let server = Postgres::start(&Settings::new(Kind::P256.server())).await?;
     let client = postgres::client(USER, &authority);
+    std::fs::write(client.folder.join("password"), PASSWORD)?;
 
     let port = server.port.to_string();
     let query = query.as_deref().unwrap_or(QUERY);
-    let options =
-        ["--host", "127.0.0.1", "--port", &port, "--user", USER, "--database", DATABASE, "--password", PASSWORD];
-    let files = ["--ca", "/ca/certificate.pem", "--cert", "/own/certificate.pem", "--key", "/own/key.pem"];
-    println!("postgres.wasm {} {} --query {query:?}\n", options.join(" "), files.join(" "));
+    let options = ["--host", "127.0.0.1", "--port", &port, "--user", USER, "--database", DATABASE];
+    let files = ["--password-file", "/own/password", "--ca", "/ca/certificate.pem"];
+    let identity = ["--cert", "/own/certificate.pem", "--key", "/own/key.pem"];
+    let arguments = [&options[..], &files, &identity, &["--query", query]].concat();
+    println!("postgres.wasm {}\n", arguments.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
     let folders = [(authority.folder.clone(), "/ca"), (client.folder.clone(), "/own")];
-    let output = program.output(&folders, &[&options[..], &files, &["--query", query]].concat()).await;
+    let output = program.output(&folders, &arguments).await;
     let server_said = server.log();
     server.stop().await;
 
@@ -45,6 +47,12 @@ async fn run() -> Result<u8> {
     println!("\nThe server's log:");
     server_said.lines().filter(|line| line.contains("connection auth")).for_each(|line| println!("{line}"));
     Ok(output.code)
+}
+
+/// A word as one writes it in a shell.
+fn quoted(word: &str) -> String {
+    let plain = word.chars().all(|character| character.is_ascii_alphanumeric() || "-_./".contains(character));
+    if plain { word.to_string() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// What the server knows of our connection.
