@@ -11,8 +11,8 @@ use crate::{
     wasm_std::{self, WasmStd},
 };
 
-/// Checks the form: rustfmt of all workspaces; clippy (natively, and of the library for wasm) and rustdoc of the main one. Every warning is an
-/// error.
+/// Checks the form: rustfmt of all workspaces; clippy (natively, and of the library and the examples for wasm) and rustdoc of the main
+/// one. Every warning is an error.
 ///
 /// Where the wasm compiler is Debian's, so is its clippy (package rust-web-clippy), since rustup's belongs to another compiler. If that
 /// package can't be had, `cargo check` with warnings as errors takes its place, and a line says so.
@@ -52,25 +52,32 @@ fn checks(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)>
     documentation.env("RUSTDOCFLAGS", "-Dwarnings").args(["doc", "--workspace", "--no-deps"]);
 
     let mut checks = FORMATTED.into_iter().map(format).collect::<Vec<_>>();
-    checks.extend([("clippy, native", clippy), wasm(project, wasm_std), ("rustdoc", documentation)]);
+    checks.push(("clippy, native", clippy));
+    checks.extend(wasm(project, wasm_std));
+    checks.push(("rustdoc", documentation));
     checks
 }
 
-fn wasm(project: &Project, wasm_std: &WasmStd) -> (&'static str, Command) {
-    let what = ["--package", "guest-tls", "--package", "guest-tls-kernels", "--target", wasm_std::TARGET];
+fn wasm(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
     if wasm_std.is_debians()
         && let Err(error) = tools::apt_install(project, "clippy for Debian's compiler", &["rust-web-clippy"])
     {
         eprintln!("lint: no clippy for wasm, `cargo check` takes its place: {error:#}");
     }
-    if let Some(mut clippy) = wasm_std.clippy(project) {
-        clippy.args(what).args(["--", "-Dwarnings"]);
-        return ("clippy, wasm", clippy);
-    }
-    let mut check = wasm_std.cargo(project);
-    wasm_std::add_rustflags(&mut check, "-Dwarnings");
-    check.arg("check").args(what);
-    ("check, wasm", check)
+    let check = |(name, folder, packages): (&'static str, &str, &[&str])| {
+        let clippy = wasm_std.clippy(project);
+        let warnings: &[&str] = if clippy.is_some() { &["--", "-Dwarnings"] } else { &[] };
+        let mut command = clippy.unwrap_or_else(|| {
+            let mut check = wasm_std.cargo(project);
+            wasm_std::add_rustflags(&mut check, "-Dwarnings");
+            check.arg("check");
+            check
+        });
+        command.current_dir(project.root.join(folder)).args(["--target", wasm_std::TARGET]);
+        command.args(packages.iter().flat_map(|package| ["--package", package])).args(warnings);
+        (name, command)
+    };
+    IN_WASM.into_iter().map(check).collect()
 }
 
 /// The workspaces of the repository.
@@ -80,4 +87,10 @@ const FORMATTED: [(&str, &str); 5] = [
     ("rustfmt, fuzz", "fuzz"),
     ("rustfmt, host-tests/benches", "host-tests/benches"),
     ("rustfmt, host-tests/ct", "host-tests/ct"),
+];
+
+/// What is for wasm: a name, a workspace, packages.
+const IN_WASM: [(&str, &str, &[&str]); 2] = [
+    ("clippy, wasm", ".", &["guest-tls", "guest-tls-kernels"]),
+    ("clippy, examples/postgres", "examples/postgres", &["guest-tls-postgres"]),
 ];
