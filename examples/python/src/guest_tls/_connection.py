@@ -1,0 +1,417 @@
+"""One connection without I/O, and what a connection tells of itself."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from . import _certificates, _errors
+from ._canonical import Failed, GuestFault
+from ._guest import POOL, Guest, Resource
+
+if TYPE_CHECKING:
+    from ._context import SSLContext
+
+#: At most so many bytes are moved by one call.
+CHUNK = 1 << 16
+
+
+class SSLSession:
+    """A session of a client's, to resume in a later connection of the same context. One of TLS 1.3 serves once (RFC 8446 appendix C.4).
+
+    Where `ssl.SSLSession` tells an id, times and a hint of the session, the guest tells nothing.
+    """
+
+    def __init__(self, context: SSLContext, guest: Guest, data: bytes) -> None:
+        self._context = context
+        # The secrets stay in the guest: `data` is their name in there.
+        self._guest = guest
+        self._data = data
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SSLSession) and (self._guest, self._data) == (other._guest, other._data)
+
+    def __hash__(self) -> int:
+        return hash(self._data)
+
+    @property
+    def has_ticket(self) -> bool:
+        """True: the guest keeps no other sessions."""
+        return True
+
+
+class Connection:
+    """A connection in the guest. Bytes of the transport go in by `feed`, and come out by `outgoing`."""
+
+    def __init__(self, owner: Endpoint, server_hostname: Optional[str], session: Optional[SSLSession]) -> None:
+        self._owner = owner
+        self._context = owner.context
+        self._hostname = server_hostname
+        self._is_server = owner.server_side
+        self._guest = session._guest if session is not None and session._guest.is_usable else POOL.guest()
+        #: Whether the handshake is done.
+        self.is_secure = False
+        # What came of the transport and was not taken yet, and whether its end did.
+        self._encrypted = b""
+        self._eof = self._eof_told = False
+        # What was decrypted and not read yet.
+        self._cleartext = memoryview(b"")
+        self._pair = self._create(session)
+        self._guest.connections.add(self)
+        self._context._count("accept" if self._is_server else "connect")
+
+    # The transport's side.
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether it wants more bytes of the transport: it has taken all that there were."""
+        return not self._encrypted and not self._eof
+
+    def feed(self, data: bytes) -> None:
+        """Takes what came of the transport: no bytes mean that it has ended."""
+        if data:
+            self._encrypted += data
+        else:
+            self._eof = True
+        self._push()
+
+    def outgoing(self) -> bytes:
+        """Bytes for the transport; none where there are none now."""
+        return self.call("read-encrypted", CHUNK)  # type: ignore[no-any-return]
+
+    # The application's side.
+
+    def handshake(self) -> bool:
+        """Goes on with the handshake, and says whether it is done."""
+        while not self.is_secure:
+            self._push()
+            if not self._events():
+                break
+        if self.is_secure:
+            return True
+        if (error := self.call("error")) is not None:
+            raise self.exception(error)
+        # Nothing can be read yet, but that the peer has closed.
+        kind, _ = self._read()
+        if kind == "end":
+            raise _errors.closed()
+        return False
+
+    def read(self, most: int) -> Optional[bytes]:
+        """At most so many bytes; none at the end; None where they have yet to come."""
+        if not self._cleartext:
+            kind, data = self._read()
+            if kind != "data":
+                return b"" if kind == "end" else None
+            self._cleartext = memoryview(data)
+        found = bytes(self._cleartext[:most])
+        self._cleartext = self._cleartext[most:]
+        return found
+
+    def pending(self) -> int:
+        """How many bytes can be read without the transport."""
+        if not self._cleartext and self.is_secure:
+            try:
+                kind, data = self._read()
+            except OSError:
+                # The next read says it.
+                return 0
+            if kind == "data":
+                self._cleartext = memoryview(data)
+        return len(self._cleartext)
+
+    def write(self, data: Any) -> int:
+        """Takes some bytes for the peer, and says how many."""
+        return self.checked(self.call("write-cleartext", data))  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        """Ends our side, by `close_notify`."""
+        self.call("end")
+
+    def has_ended(self) -> bool:
+        """Whether the peer has ended its side. Raises `SSLError` where it goes on sending."""
+        found = self.read(1)
+        if found:
+            raise _errors.refused("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify: read it before unwrap")
+        return found is not None
+
+    # The guest.
+
+    def call(self, name: str, *values: Any) -> Any:
+        """Calls a method of the guest's `secure-pair`."""
+        try:
+            return self._guest.call(f"secure-pair#[method]secure-pair.{name}", self._pair, *values)
+        except GuestFault as fault:
+            raise _errors.lost(fault) from fault
+
+    def checked(self, result: Any) -> Any:
+        """Raises the error of a result, where it is one."""
+        if isinstance(result, Failed):
+            raise self.exception(result.error)
+        return result
+
+    def exception(self, error: Any) -> OSError:
+        """The exception for an error of this connection."""
+        return _errors.exception(error, self._hostname)
+
+    def session(self) -> Optional[SSLSession]:
+        """The session that came last."""
+        data = None if self._is_server else self.call("session")
+        return None if data is None else SSLSession(self._context, self._guest, data)
+
+    def _create(self, session: Optional[SSLSession]) -> Resource:
+        context = self._context
+        secure_context = context._secure_context(self._guest)
+        try:
+            options = self._guest.call("secure-pair#[constructor]secure-pair-options")
+
+            def give(name: str, *values: Any) -> None:
+                self._guest.call(f"secure-pair#[method]secure-pair-options.{name}", options, *values)
+
+            give("set-is-server", self._is_server)
+            if context._alpn:
+                give("set-alpn-protocols", context._alpn)
+            give("set-reject-unauthorized", self._rejects())
+            give("set-keylog", context.keylog_filename is not None)
+            give("set-handshake-timeout", max(1, int(context.handshake_timeout * 1000)))
+            give("set-buffer-limit", BUFFER_LIMIT)
+            if self._is_server:
+                give("set-request-cert", context.verify_mode != ssl.CERT_NONE)
+                give("set-sni-event", context.sni_callback is not None)
+                give("set-tickets", not context.options & ssl.OP_NO_TICKET)
+            else:
+                # The guest wants a name. An address is not sent, and where there was no name it is not checked either.
+                give("set-servername", self._hostname or NO_NAME)
+                give("set-danger-skip-server-identity", not context.check_hostname)
+                if session is not None:
+                    give("set-session", session._data)
+            made = self._guest.call("secure-pair#[static]secure-pair.create", secure_context, options)
+        except GuestFault as fault:
+            raise _errors.lost(fault) from fault
+        return self.checked(made)  # type: ignore[no-any-return]
+
+    def _rejects(self) -> bool:
+        """A server that asks for a certificate and does without one looks by itself: see `_secure`."""
+        mode = self._context.verify_mode
+        return mode == ssl.CERT_REQUIRED or mode == ssl.CERT_OPTIONAL and not self._is_server
+
+    def _push(self) -> None:
+        """Gives the guest what came. An error is told by what reads."""
+        while self._encrypted:
+            taken = self.call("write-encrypted", self._encrypted)
+            if isinstance(taken, Failed):
+                self._encrypted = b""
+            elif taken == 0:
+                return
+            else:
+                self._encrypted = self._encrypted[taken:]
+        if self._eof and not self._eof_told:
+            self._eof_told = True
+            self.call("end-encrypted")
+
+    def _read(self) -> tuple[str, Any]:
+        while True:
+            before = len(self._encrypted)
+            self._push()
+            kind, data = self.checked(self.call("read-cleartext", CHUNK))
+            if self.is_secure and self._context.keylog_filename is not None:
+                self._events()
+            if kind != "pending" or len(self._encrypted) == before:
+                return kind, data
+
+    def _events(self) -> bool:
+        """Takes the events, and says whether there were any."""
+        found = False
+        lines = []
+        while (event := self.call("next-event")) is not None:
+            found = True
+            kind, value = event
+            if kind == "keylog":
+                lines.append(value)
+            elif kind == "sni":
+                self._choose_context(value)
+            elif kind == "secure":
+                self._secure()
+        if lines:
+            self._context._log_keys(lines)
+        return found
+
+    def _choose_context(self, servername: Optional[str]) -> None:
+        callback = self._context.sni_callback
+        assert callback is not None
+        try:
+            refusal = callback(self._owner, servername, self._context)
+        except BaseException:
+            self.call("abort", "the SNI callback raised an exception")
+            raise
+        if refusal is not None:
+            self.call("abort", "the SNI callback refused the name")
+            raise _errors.refused("CALLBACK_FAILED", f"callback failed: sni_callback refused {servername!r} by {refusal!r}")
+        chosen = self._owner.context
+        other = None if chosen is self._context else chosen._secure_context(self._guest)
+        self.checked(self.call("answer-sni", other))
+
+    def _secure(self) -> None:
+        context = self._context
+        if self._is_server and context.verify_mode == ssl.CERT_OPTIONAL and not self.call("authorized"):
+            if self.call("peer-certificates"):
+                error = self.call("authorization-error")
+                self.call("abort", "the client's certificate was not verified")
+                raise self.exception(error)
+        self.is_secure = True
+        context._count("accept_good" if self._is_server else "connect_good")
+        if self.call("is-session-reused"):
+            context._count("hits")
+
+
+class Endpoint:
+    """What `SSLSocket` and `SSLObject` have in common: what they tell of the connection, in the words of `ssl`."""
+
+    _connection: Optional[Connection]
+    _context: SSLContext
+    _session: Optional[SSLSession]
+    server_side: bool
+    server_hostname: Optional[str]
+
+    @property
+    def context(self) -> SSLContext:
+        """The context. A callback for SNI may set another one."""
+        return self._context
+
+    @context.setter
+    def context(self, value: SSLContext) -> None:
+        if not hasattr(value, "_secure_context"):
+            raise TypeError("The value must be a guest_tls.SSLContext")
+        self._context = value
+
+    @property
+    def session(self) -> Optional[SSLSession]:
+        """Client: the session that came last, or that is to be resumed. In TLS 1.3 it comes after the handshake, with what is read next. It may
+        be set before the handshake.
+        """
+        if self._connection is None or not self._connection.is_secure:
+            return self._session
+        return self._connection.session()
+
+    @session.setter
+    def session(self, value: SSLSession) -> None:
+        check_session(self, value)
+        if self._connection is not None:
+            if self._connection.is_secure:
+                raise ValueError("Cannot set session after handshake.")
+            # Nothing was sent yet, as `ssl` asks too.
+            self._connection = Connection(self, self.server_hostname, value)
+        self._session = value
+
+    @property
+    def session_reused(self) -> Optional[bool]:
+        """Whether a session was resumed; None before the handshake."""
+        return self._tell("is-session-reused")  # type: ignore[no-any-return]
+
+    def getpeercert(self, binary_form: bool = False) -> Union[_certificates.PeerCertificate, bytes, None]:
+        """The peer's certificate: in DER, or as a dictionary, which is empty where the certificate was not verified. None where there is none.
+        `ValueError` before the handshake.
+        """
+        if self._secure() is None:
+            raise ValueError("handshake not done yet")
+        certificates = self._tell("peer-certificates")
+        if not certificates:
+            return None
+        if binary_form:
+            return certificates[0].raw  # type: ignore[no-any-return]
+        if self._context.verify_mode == ssl.CERT_NONE:
+            return {}
+        return _certificates.decoded(certificates[0])
+
+    def cipher(self) -> Optional[tuple[str, str, int]]:
+        """The suite by OpenSSL's name, the version that it belongs to, and the bits of its key."""
+        if (cipher := self._tell("cipher")) is None:
+            return None
+        return cipher.name, VERSIONS[cipher.version], 128 if "AES128" in cipher.name or "AES_128" in cipher.name else 256
+
+    def shared_ciphers(self) -> None:
+        """None, as `ssl` gives to a client: the guest does not tell what else the client offers."""
+        return None
+
+    def version(self) -> Optional[str]:
+        """`TLSv1.2` or `TLSv1.3`."""
+        cipher = self._tell("cipher")
+        return None if cipher is None else VERSIONS[cipher.version]
+
+    def group(self) -> Optional[str]:
+        """The group of the key exchange by OpenSSL's name, for example `X25519MLKEM768`; `ssl` has it from Python 3.15 on."""
+        found = self._tell("ephemeral-key-info")
+        return None if found is None else found.name  # type: ignore[no-any-return]
+
+    def compression(self) -> None:
+        """None: TLS is never compressed."""
+        return None
+
+    def selected_alpn_protocol(self) -> Optional[str]:
+        """The application protocol."""
+        found = self._tell("alpn-protocol")
+        return None if found is None else found.decode("ascii")  # type: ignore[no-any-return]
+
+    def selected_npn_protocol(self) -> None:
+        """None: there is no NPN."""
+        return None
+
+    def get_channel_binding(self, cb_type: str = "tls-unique") -> Optional[bytes]:
+        """`tls-unique` (RFC 5929 section 3); None before the handshake, and in TLS 1.3, for which it is not defined (RFC 9266 section 2).
+        `export_keying_material` gives `tls-exporter`.
+        """
+        if cb_type not in ssl.CHANNEL_BINDING_TYPES:
+            raise ValueError(f"{cb_type} channel binding type not implemented")
+        if self.version() != "TLSv1.2":
+            return None
+        # Whose Finished message came first: the client's, but in a resumed session.
+        first_is_ours = bool(self.session_reused) == self.server_side
+        return self._tell("finished" if first_is_ours else "peer-finished")  # type: ignore[no-any-return]
+
+    def export_keying_material(self, label: str, length: int, context: Optional[bytes] = None) -> bytes:
+        """Keys bound to this connection (RFC 5705, RFC 8446 section 7.5), 1 to 8160 bytes. `ssl` has no such method."""
+        if (connection := self._secure()) is None:
+            raise ValueError("handshake not done yet")
+        return connection.checked(connection.call("export-keying-material", length, label.encode(), context))  # type: ignore[no-any-return]
+
+    def is_verified(self) -> bool:
+        """Whether the peer has shown a certificate that was verified. `ssl` has no such method."""
+        return bool(self._tell("authorized"))
+
+    def verification_error(self) -> Optional[OSError]:
+        """Why the peer's certificate was not verified, where `verify_mode` let the connection be all the same. `ssl` has no such method."""
+        error = self._tell("authorization-error")
+        return None if error is None else _errors.exception(error, self.server_hostname)
+
+    def sni_name(self) -> Optional[str]:
+        """Server: the name that the client asked for. `ssl` has no such method."""
+        return self._tell("servername")  # type: ignore[no-any-return]
+
+    def verify_client_post_handshake(self) -> None:
+        """Raises `NotImplementedError`."""
+        raise NotImplementedError("rustls has no post-handshake authentication: ask for the certificate in the handshake")
+
+    def _secure(self) -> Optional[Connection]:
+        """The connection, where the handshake is done."""
+        return self._connection if self._connection is not None and self._connection.is_secure else None
+
+    def _tell(self, name: str) -> Any:
+        connection = self._secure()
+        return None if connection is None else connection.call(name)
+
+
+def check_session(endpoint: Endpoint, session: object) -> None:
+    """Whether a session can be offered here."""
+    if not isinstance(session, SSLSession):
+        raise TypeError("Value is not a guest_tls.SSLSession.")
+    if endpoint.server_side:
+        raise ValueError("Cannot set session for server-side SSLSocket.")
+    if session._context is not endpoint.context:
+        raise ValueError("Session refers to a different SSLContext.")
+
+
+VERSIONS = {"tls12": "TLSv1.2", "tls13": "TLSv1.3"}
+# An address that no server has.
+NO_NAME = "0.0.0.0"
+# In bytes: more than the guest's default of 64 KiB, so that fewer calls move more.
+BUFFER_LIMIT = 1 << 18

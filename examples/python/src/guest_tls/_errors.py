@@ -1,0 +1,123 @@
+"""The guest's errors as the exceptions of Python's `ssl`: the very same classes, so that code which catches those catches these."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from typing import Any, Optional
+
+from ._canonical import GuestFault
+
+
+def exception(error: Any, hostname: Optional[str] = None) -> OSError:
+    """The exception for an `error` of the interface. Beside the attributes that `ssl` gives it (`reason`, `library`, `verify_code`,
+    `verify_message`) it has `code`, the error's code by Node's name, and `alert`: the number of the TLS alert that went with it, or None.
+    """
+    code = error.code.upper().replace("-", "_")
+    if error.code in VERIFY_CODES or error.code == ALTNAME_INVALID:
+        made = not_verified(error, hostname)
+    elif error.code == "econnreset":
+        made = ConnectionResetError(error.message)
+    elif error.code == "err-tls-handshake-timeout":
+        made = TimeoutError(f"The handshake operation timed out: {error.message}")
+    elif error.code == "err-ssl-unexpected-eof-while-reading":
+        made = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"EOF occurred in violation of protocol: {error.message}")
+    else:
+        words = error.reason or code.removeprefix("ERR_").removeprefix("SSL_").replace("_", " ").lower()
+        reason = words.upper().replace(" ", "_")
+        made = ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {words}: {error.message}")
+        explain(made, reason)
+    return tell(made, code, error.alert and error.alert.description)
+
+
+def not_verified(error: Any, hostname: Optional[str]) -> ssl.SSLCertVerificationError:
+    """The exception for a peer that was not verified."""
+    if error.code == ALTNAME_INVALID:
+        is_address = hostname is not None and is_ip(hostname)
+        number = X509_V_ERR_IP_ADDRESS_MISMATCH if is_address else X509_V_ERR_HOSTNAME_MISMATCH
+        what = "IP address" if is_address else "Hostname"
+        words = f"{what} mismatch, certificate is not valid for '{hostname}'."
+    else:
+        number, words = VERIFY_CODES[error.code]
+    made = ssl.SSLCertVerificationError(
+        ssl.SSL_ERROR_SSL, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words} ({error.message})"
+    )
+    made.verify_code = number
+    made.verify_message = words
+    explain(made, "CERTIFICATE_VERIFY_FAILED")
+    return made
+
+
+def refused(reason: str, message: str) -> ssl.SSLError:
+    """An `SSLError` of this package's own."""
+    made = ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {message}")
+    explain(made, reason)
+    tell(made, reason, None)
+    return made
+
+
+def lost(fault: GuestFault) -> ssl.SSLError:
+    """For connections of an instance that has stopped."""
+    return refused("INTERNAL_ERROR", str(fault))
+
+
+def want_read() -> ssl.SSLWantReadError:
+    """More bytes of the peer are needed first."""
+    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
+
+
+def want_write() -> ssl.SSLWantWriteError:
+    """The transport has to take bytes first."""
+    return ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)")
+
+
+def closed() -> ssl.SSLZeroReturnError:
+    """The peer has ended TLS where it could not."""
+    return ssl.SSLZeroReturnError(ssl.SSL_ERROR_ZERO_RETURN, "TLS/SSL connection has been closed (EOF)")
+
+
+def is_ip(hostname: str) -> bool:
+    """Whether it is an IP address."""
+    try:
+        ipaddress.ip_address(hostname)
+    except ValueError:
+        return False
+    return True
+
+
+def explain(error: ssl.SSLError, reason: str) -> None:
+    """Sets what `ssl` sets on its own errors."""
+    error.library = "SSL"
+    error.reason = reason
+
+
+def tell(error: OSError, code: str, alert: Optional[int]) -> OSError:
+    """Sets what the guest knows beside that."""
+    error.code = code  # type: ignore[attr-defined]
+    error.alert = alert  # type: ignore[attr-defined]
+    return error
+
+
+ALTNAME_INVALID = "err-tls-cert-altname-invalid"
+X509_V_ERR_HOSTNAME_MISMATCH = 62
+X509_V_ERR_IP_ADDRESS_MISMATCH = 64
+
+# The numbers and words of OpenSSL 3 (X509_verify_cert_error_string(3)).
+VERIFY_CODES = {
+    "unable-to-get-issuer-cert": (2, "unable to get issuer certificate"),
+    "unable-to-get-crl": (3, "unable to get certificate CRL"),
+    "cert-signature-failure": (7, "certificate signature failure"),
+    "cert-not-yet-valid": (9, "certificate is not yet valid"),
+    "cert-has-expired": (10, "certificate has expired"),
+    "crl-has-expired": (12, "CRL has expired"),
+    "depth-zero-self-signed-cert": (18, "self-signed certificate"),
+    "self-signed-cert-in-chain": (19, "self-signed certificate in certificate chain"),
+    "unable-to-get-issuer-cert-locally": (20, "unable to get local issuer certificate"),
+    # OpenSSL finds 20 first, where `ssl` stops, and then 21, which Node gives.
+    "unable-to-verify-leaf-signature": (20, "unable to get local issuer certificate"),
+    "cert-revoked": (23, "certificate revoked"),
+    "path-length-exceeded": (25, "path length constraint exceeded"),
+    "invalid-purpose": (26, "unsuitable certificate purpose"),
+    "cert-untrusted": (27, "certificate not trusted"),
+    "invalid-ca": (79, "invalid CA certificate"),
+}

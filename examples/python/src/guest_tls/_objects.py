@@ -1,0 +1,126 @@
+"""`SSLObject`: TLS over two buffers."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any, Optional
+
+from . import _errors
+from ._connection import CHUNK, Connection, Endpoint, SSLSession, check_session
+
+if TYPE_CHECKING:
+    from ._context import SSLContext
+
+
+class SSLObject(Endpoint, ssl.SSLObject):  # type: ignore[misc]
+    """As `ssl.SSLObject`: made by `SSLContext.wrap_bio`. Not for several threads at once."""
+
+    @classmethod
+    def _create(
+        cls,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: Optional[str] = None,
+        session: Optional[SSLSession] = None,
+        context: Optional[SSLContext] = None,
+    ) -> SSLObject:
+        assert context is not None
+        self = cls.__new__(cls)
+        self.server_side = server_side
+        self.server_hostname = server_hostname
+        self._context = context
+        self._session = None
+        self._connection = None
+        check_names(self)
+        if session is not None:
+            check_session(self, session)
+            self._session = session
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._connection = Connection(self, server_hostname, session)
+        return self
+
+    def do_handshake(self) -> None:
+        """Goes on with the handshake. `SSLWantReadError` where it needs bytes of the peer."""
+        connection = self._made()
+        try:
+            while not connection.handshake():
+                self._fetch()
+        finally:
+            # The alert of an error too.
+            self._flush()
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        """At most `len` bytes, or into `buffer`, and then their number; none at the peer's end. `SSLWantReadError` where there are none yet,
+        `SSLEOFError` where the transport ended and the peer had not.
+        """
+        connection = self._made()
+        self._shake_hands()
+        most = len if buffer is None else min(len or _length(buffer), _length(buffer))
+        if len < 0 and buffer is None:
+            raise ValueError("size should not be negative")
+        try:
+            while (data := connection.read(most) if most else b"") is None:
+                self._fetch()
+        finally:
+            self._flush()
+        if buffer is None:
+            return data
+        memoryview(buffer).cast("B")[: _length(data)] = data
+        return _length(data)
+
+    def write(self, data: Any) -> int:
+        """Takes all bytes, and says how many they were."""
+        connection = self._made()
+        self._shake_hands()
+        view = memoryview(data).cast("B")
+        rest = view
+        while rest:
+            rest = rest[connection.write(rest[:CHUNK]) :]
+            self._flush()
+        return view.nbytes
+
+    def unwrap(self) -> None:
+        """Ends TLS: sends `close_notify`, and waits for the peer's (`SSLWantReadError`)."""
+        connection = self._made()
+        connection.end()
+        self._flush()
+        while not connection.has_ended():
+            self._fetch()
+
+    def pending(self) -> int:
+        """How many bytes can be read at once."""
+        return self._made().pending()
+
+    def _made(self) -> Connection:
+        assert self._connection is not None
+        return self._connection
+
+    def _shake_hands(self) -> None:
+        if not self._made().is_secure:
+            self.do_handshake()
+
+    def _fetch(self) -> None:
+        """Takes what the transport brought."""
+        self._flush()
+        connection = self._made()
+        data = self._incoming.read(CHUNK)
+        if not data and not (self._incoming.eof and connection.is_hungry):
+            raise _errors.want_read()
+        connection.feed(data)
+
+    def _flush(self) -> None:
+        while data := self._made().outgoing():
+            self._outgoing.write(data)
+
+
+def check_names(endpoint: Endpoint) -> None:
+    """Raises what `ssl` raises where a side and a name do not go together."""
+    if endpoint.server_side and endpoint.server_hostname:
+        raise ValueError("server_hostname can only be specified in client mode")
+    if not endpoint.server_side and endpoint.context.check_hostname and not endpoint.server_hostname:
+        raise ValueError("check_hostname requires server_hostname")
+
+
+_length = len
