@@ -89,9 +89,7 @@ class Connection:
                 break
         if self.is_secure:
             return True
-        if (error := self.call("error")) is not None:
-            raise self.exception(error)
-        # Nothing can be read yet, but that the peer has closed.
+        # Nothing can be read yet, but what went wrong, or that the peer has closed.
         kind, _ = self._read()
         if kind == "end":
             raise _errors.closed()
@@ -270,8 +268,18 @@ class Endpoint:
     _connection: Optional[Connection]
     _context: SSLContext
     _session: Optional[SSLSession]
-    server_side: bool
-    server_hostname: Optional[str]
+    _server_side: bool
+    _server_hostname: Optional[str]
+
+    @property
+    def server_side(self) -> bool:
+        """Whether this end is the server."""
+        return self._server_side
+
+    @property
+    def server_hostname(self) -> Optional[str]:
+        """Client: the name that the server's certificate has to be for."""
+        return self._server_hostname
 
     @property
     def context(self) -> SSLContext:

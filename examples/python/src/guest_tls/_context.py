@@ -132,7 +132,7 @@ class SSLContext(ssl.SSLContext):
             given.encode() if isinstance(given, str) else None if given is None else bytes(given),
         )
         self._check(identities=[identity])
-        self._identities.append(identity)
+        self._identities = [other for other in self._identities if other[0] != identity[0]] + [identity]
         self._change()
 
     def load_verify_locations(
@@ -329,6 +329,8 @@ class SSLContext(ssl.SSLContext):
 
     @sni_callback.setter
     def sni_callback(self, value: Optional[SniCallback]) -> None:
+        if self._protocol == ssl.PROTOCOL_TLS_CLIENT:
+            raise ValueError("sni_callback cannot be set on TLS_CLIENT context")
         if value is not None and not callable(value):
             raise TypeError("not a callable object")
         self._sni = value

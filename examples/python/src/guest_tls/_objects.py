@@ -27,8 +27,8 @@ class SSLObject(Endpoint, ssl.SSLObject):  # type: ignore[misc]
     ) -> SSLObject:
         assert context is not None
         self = cls.__new__(cls)
-        self.server_side = server_side
-        self.server_hostname = server_hostname
+        self._server_side = server_side
+        self._server_hostname = server_hostname
         self._context = context
         self._session = None
         self._connection = None

@@ -40,8 +40,8 @@ class SSLSocket(Endpoint, ssl.SSLSocket):  # type: ignore[misc]
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
             raise NotImplementedError("only stream sockets are supported")
         self = cls.__new__(cls, family=sock.family, type=sock.type, proto=sock.proto, fileno=sock.fileno())
-        self.server_side = server_side
-        self.server_hostname = server_hostname
+        self._server_side = server_side
+        self._server_hostname = server_hostname
         self._context = context
         self._session = None
         self._connection = None
@@ -94,7 +94,10 @@ class SSLSocket(Endpoint, ssl.SSLSocket):  # type: ignore[misc]
             while not connection.has_ended():
                 self._fetch(connection, deadline)
         self._connection = None
-        return socket.socket(family=self.family, type=self.type, proto=self.proto, fileno=self.detach())
+        timeout = self.gettimeout()
+        plain = socket.socket(family=self.family, type=self.type, proto=self.proto, fileno=self.detach())
+        plain.settimeout(timeout)
+        return plain
 
     def close_notify(self) -> None:
         """Ends our side by `close_notify`, and leaves the peer's open (RFC 8446 section 6.1); what it sends can still be read. `ssl` has no such
@@ -300,7 +303,12 @@ class SSLSocket(Endpoint, ssl.SSLSocket):  # type: ignore[misc]
                 except OSError:
                     self._farewell(connection)
                     raise
-                self._flush(deadline)
+                try:
+                    self._flush(deadline)
+                except ConnectionError:
+                    # A client may be gone before it takes the tickets, and have said all that it had to say.
+                    if not is_secure:
+                        raise
                 if is_secure:
                     return
                 self._fetch(connection, deadline, "handshake")
