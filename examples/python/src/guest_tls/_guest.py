@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional, Union
 import wasmtime
 
 from . import _component
-from ._canonical import GuestFault, write
+from ._canonical import Function, GuestFault, write
 from ._call import caller
 from ._contract import FUNCTIONS, VERSION
 
@@ -87,33 +87,42 @@ class Guest:
             if self._fault is not None:
                 raise GuestFault(self._fault)
             self._store.set_epoch_deadline(CALL_LIMIT)
+            core: list[int] = []
             try:
                 while self.garbage:
                     self.destroy(*self.garbage.popleft())
-                core: list[int] = []
                 for param, value in zip(function.params, values, strict=True):
                     core += param.lower(self, value)
-                interface, _, item = name.partition("#")
-                export = f"guest:tls/{interface}@{VERSION}#{item}"
-                result = self._run(export, *core)
-                if function.result is None:
-                    return None
-                if function.result.flat == 1:
-                    return function.result.lift(self, result)
-                found = function.result.load(self, unsigned(result))
-                # Frees what was returned.
-                if (after := f"cabi_post_{export}") in self._functions:
-                    self._run(after, result)
-                return found
-            except (TypeError, ValueError, OverflowError):
-                # A value that is none of its type: the guest has not been called.
-                raise
+            except (wasmtime.WasmtimeError, wasmtime.Trap, GuestFault) as error:
+                # Others are of values that are none of their type: the guest has not begun.
+                raise self._stop(error) from error
+            try:
+                return self._call(name, function, core)
+            except (wasmtime.WasmtimeError, wasmtime.Trap, GuestFault) as error:
+                raise self._stop(error) from error
             except BaseException as error:
-                # Also what ends a callback, such as KeyboardInterrupt: the guest stopped in the middle of something.
-                self._fault = f"the TLS sandbox stopped, and its connections are lost: {error}"
-                if isinstance(error, (wasmtime.WasmtimeError, wasmtime.Trap, GuestFault)):
-                    raise GuestFault(self._fault) from error
+                # What ended a callback, such as KeyboardInterrupt: the guest stopped in the middle of something.
+                self._stop(error)
                 raise
+
+    def _call(self, name: str, function: Function, core: list[int]) -> Any:
+        interface, _, item = name.partition("#")
+        export = f"guest:tls/{interface}@{VERSION}#{item}"
+        result = self._run(export, *core)
+        if function.result is None:
+            return None
+        if function.result.flat == 1:
+            return function.result.lift(self, result)
+        found = function.result.load(self, unsigned(result))
+        # Frees what was returned.
+        if (after := f"cabi_post_{export}") in self._functions:
+            self._run(after, result)
+        return found
+
+    def _stop(self, error: BaseException) -> GuestFault:
+        """Uses this instance no more, and says why."""
+        self._fault = f"the TLS sandbox stopped, and its connections are lost: {str(error) or type(error).__name__}"
+        return GuestFault(self._fault)
 
     def _run(self, export: str, *core: int) -> Any:
         if (function := self._functions.get(export)) is None:
