@@ -73,7 +73,6 @@ class Connection:
             self._encrypted += data
         else:
             self._eof = True
-        self._push()
 
     def outgoing(self) -> bytes:
         """Bytes for the transport; none where there are none now."""
@@ -84,8 +83,8 @@ class Connection:
     def handshake(self) -> bool:
         """Goes on with the handshake, and says whether it is done."""
         while not self.is_secure:
-            self._push()
-            if not self._events():
+            has_pushed = self._push()
+            if not self._events() and not has_pushed:
                 break
         if self.is_secure:
             return True
@@ -193,28 +192,27 @@ class Connection:
         mode = self._context.verify_mode
         return mode == ssl.CERT_REQUIRED or mode == ssl.CERT_OPTIONAL and not self._is_server
 
-    def _push(self) -> None:
-        """Gives the guest what came. An error is told by what reads."""
-        while self._encrypted:
+    def _push(self) -> bool:
+        """Gives the guest some of what came, and says whether it took any. An error is told by what reads."""
+        if self._encrypted:
             taken = self.call("write-encrypted", self._encrypted)
-            if isinstance(taken, Failed):
-                self._encrypted = b""
-            elif taken == 0:
-                return
-            else:
-                self._encrypted = self._encrypted[taken:]
+            # After an error nothing will be taken any more.
+            self._encrypted = b"" if isinstance(taken, Failed) else self._encrypted[taken:]
+            return taken != 0
         if self._eof and not self._eof_told:
             self._eof_told = True
             self.call("end-encrypted")
+            return True
+        return False
 
     def _read(self) -> tuple[str, Any]:
         while True:
-            before = len(self._encrypted)
-            self._push()
+            # One record or two at a time: the guest takes no more before what was in them is read.
+            has_pushed = self._push()
             kind, data = self.checked(self.call("read-cleartext", CHUNK))
-            if self.is_secure and self._context.keylog_filename is not None:
+            if has_pushed and self._context.keylog_filename is not None:
                 self._events()
-            if kind != "pending" or len(self._encrypted) == before:
+            if kind != "pending" or not has_pushed:
                 return kind, data
 
     def _events(self) -> bool:

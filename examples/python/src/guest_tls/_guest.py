@@ -72,6 +72,8 @@ class Guest:
         memory = exports["memory"]
         assert isinstance(memory, wasmtime.Memory)
         self._memory = memory
+        # Where its memory is in this process, and its size, as long as the guest does not run.
+        self._place: Optional[tuple[int, int]] = None
 
     @property
     def is_usable(self) -> bool:
@@ -127,14 +129,22 @@ class Guest:
     def _run(self, export: str, *core: int) -> Any:
         if (function := self._functions.get(export)) is None:
             raise GuestFault(f"{_component.find()} has no export {export}: this package speaks guest:tls@{VERSION}")
-        return function(*core)
+        try:
+            return function(*core)
+        finally:
+            # Memory grows, and may move, while the guest runs.
+            self._place = None
 
     # What values need: see `_canonical.Instance`.
 
     def bounds(self, address: int, length: int) -> int:
-        if address < 0 or length < 0 or address + length > self._memory.data_len(self._store):
+        if self._place is None:
+            start = ctypes.addressof(self._memory.data_ptr(self._store).contents)
+            self._place = start, self._memory.data_len(self._store)
+        start, size = self._place
+        if address < 0 or length < 0 or address + length > size:
             raise GuestFault(f"the guest gave {length} bytes at {address:#x}, which are not in its memory")
-        return ctypes.addressof(self._memory.data_ptr(self._store).contents) + address
+        return start + address
 
     def allocate(self, alignment: int, size: int) -> int:
         return unsigned(self._run("cabi_realloc", 0, 0, alignment, size))
@@ -222,7 +232,10 @@ class Imports:
         self._put(address, struct.pack("<QI", seconds, nanoseconds))
 
     def _put(self, address: int, data: bytes) -> None:
-        write(self._of(), unsigned(address), data)
+        guest = self._of()
+        # It has run since this was known.
+        guest._place = None
+        write(guest, unsigned(address), data)
 
     def _of(self) -> Guest:
         guest = self._guest()

@@ -63,8 +63,10 @@ class SSLObject(Endpoint, ssl.SSLObject):  # type: ignore[misc]
         try:
             while (data := connection.read(most) if most else b"") is None:
                 self._fetch()
-        finally:
+        except OSError:
+            # The alert.
             self._flush()
+            raise
         if buffer is None:
             return data
         memoryview(buffer).cast("B")[: _length(data)] = data
