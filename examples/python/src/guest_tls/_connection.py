@@ -198,7 +198,7 @@ class Connection:
             taken = self.call("write-encrypted", self._encrypted)
             # After an error nothing will be taken any more.
             self._encrypted = b"" if isinstance(taken, Failed) else self._encrypted[taken:]
-            return taken != 0
+            return bool(taken != 0)
         if self._eof and not self._eof_told:
             self._eof_told = True
             self.call("end-encrypted")
@@ -347,7 +347,7 @@ class Endpoint:
     def group(self) -> Optional[str]:
         """The group of the key exchange by OpenSSL's name, for example `X25519MLKEM768`; `ssl` has it from Python 3.15 on."""
         found = self._tell("ephemeral-key-info")
-        return None if found is None else found.name  # type: ignore[no-any-return]
+        return None if found is None else found.name
 
     def compression(self) -> None:
         """None: TLS is never compressed."""
@@ -356,7 +356,7 @@ class Endpoint:
     def selected_alpn_protocol(self) -> Optional[str]:
         """The application protocol."""
         found = self._tell("alpn-protocol")
-        return None if found is None else found.decode("ascii")  # type: ignore[no-any-return]
+        return None if found is None else found.decode("ascii")
 
     def selected_npn_protocol(self) -> None:
         """None: there is no NPN."""

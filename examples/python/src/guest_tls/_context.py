@@ -38,8 +38,8 @@ class SSLContext(ssl.SSLContext):
     protocol in common do not connect (RFC 7301 section 3.2); `hostname_checks_common_name` is False.
     """
 
-    sslsocket_class: type[SSLSocket] = SSLSocket  # type: ignore[assignment]
-    sslobject_class: type[SSLObject] = SSLObject  # type: ignore[assignment]
+    sslsocket_class: type[SSLSocket] = SSLSocket
+    sslobject_class: type[SSLObject] = SSLObject
 
     def __new__(cls, protocol: int = ssl.PROTOCOL_TLS, *args: Any, **kwargs: Any) -> SSLContext:
         # The base's own context; the two protocols that it does not warn of.
@@ -50,8 +50,8 @@ class SSLContext(ssl.SSLContext):
         a `ValueError`.
         """
         if protocol not in PROTOCOLS:
-            raise ValueError(f"{ssl._SSLMethod(protocol).name} is not supported: TLS 1.2 and 1.3 are (RFC 8996)")  # type: ignore[attr-defined]
-        self._protocol = ssl._SSLMethod(protocol)  # type: ignore[attr-defined]
+            raise ValueError(f"{ssl._SSLMethod(protocol).name} is not supported: TLS 1.2 and 1.3 are (RFC 8996)")
+        self._protocol = ssl._SSLMethod(protocol)
         is_client = protocol == ssl.PROTOCOL_TLS_CLIENT
         self._verify_mode = ssl.CERT_REQUIRED if is_client else ssl.CERT_NONE
         self._check_hostname = is_client
@@ -79,7 +79,7 @@ class SSLContext(ssl.SSLContext):
 
     # Connections.
 
-    def wrap_socket(  # type: ignore[override]
+    def wrap_socket(
         self,
         sock: socket.socket,
         server_side: bool = False,
@@ -99,7 +99,7 @@ class SSLContext(ssl.SSLContext):
             session=session,
         )
 
-    def wrap_bio(  # type: ignore[override]
+    def wrap_bio(
         self,
         incoming: ssl.MemoryBIO,
         outgoing: ssl.MemoryBIO,
@@ -173,7 +173,7 @@ class SSLContext(ssl.SSLContext):
 
     def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
         """As `set_default_verify_paths`."""
-        if not isinstance(purpose, ssl._ASN1Object):  # type: ignore[attr-defined]
+        if not isinstance(purpose, ssl._ASN1Object):
             raise TypeError(purpose)
         self.set_default_verify_paths()
 
@@ -550,7 +550,7 @@ def create_default_context(
     """A context for clients (`Purpose.SERVER_AUTH`: verifies the server, by the given authorities or the system's) or for servers
     (`Purpose.CLIENT_AUTH`).
     """
-    if not isinstance(purpose, ssl._ASN1Object):  # type: ignore[attr-defined]
+    if not isinstance(purpose, ssl._ASN1Object):
         raise TypeError(purpose)
     context = SSLContext(ssl.PROTOCOL_TLS_CLIENT if purpose == ssl.Purpose.SERVER_AUTH else ssl.PROTOCOL_TLS_SERVER)
     if cafile or capath or cadata:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 from ._canonical import GuestFault
+
+Explained = TypeVar("Explained", bound=ssl.SSLError)
 
 
 def exception(error: Any, hostname: Optional[str] = None) -> OSError:
@@ -14,6 +16,7 @@ def exception(error: Any, hostname: Optional[str] = None) -> OSError:
     `verify_message`) it has `code`, the error's code by Node's name, and `alert`: the number of the TLS alert that went with it, or None.
     """
     code = error.code.upper().replace("-", "_")
+    made: OSError
     if error.code in VERIFY_CODES or error.code == ALTNAME_INVALID:
         made = not_verified(error, hostname)
     elif error.code == "econnreset":
@@ -25,8 +28,7 @@ def exception(error: Any, hostname: Optional[str] = None) -> OSError:
     else:
         words = error.reason or code.removeprefix("ERR_").removeprefix("SSL_").replace("_", " ").lower()
         reason = words.upper().replace(" ", "_")
-        made = ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {words}: {error.message}")
-        explain(made, reason)
+        made = explained(ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {words}: {error.message}"), reason)
     return tell(made, code, error.alert and error.alert.description)
 
 
@@ -44,14 +46,12 @@ def not_verified(error: Any, hostname: Optional[str]) -> ssl.SSLCertVerification
     )
     made.verify_code = number
     made.verify_message = words
-    explain(made, "CERTIFICATE_VERIFY_FAILED")
-    return made
+    return explained(made, "CERTIFICATE_VERIFY_FAILED")
 
 
 def refused(reason: str, message: str) -> ssl.SSLError:
     """An `SSLError` of this package's own."""
-    made = ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {message}")
-    explain(made, reason)
+    made = explained(ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {message}"), reason)
     tell(made, reason, None)
     return made
 
@@ -85,10 +85,11 @@ def is_ip(hostname: str) -> bool:
     return True
 
 
-def explain(error: ssl.SSLError, reason: str) -> None:
-    """Sets what `ssl` sets on its own errors."""
+def explained(error: Explained, reason: str) -> Explained:
+    """With what `ssl` sets on its own errors."""
     error.library = "SSL"
     error.reason = reason
+    return error
 
 
 def tell(error: OSError, code: str, alert: Optional[int]) -> OSError:

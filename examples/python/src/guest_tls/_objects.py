@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from ._context import SSLContext
 
 
-class SSLObject(Endpoint, ssl.SSLObject):  # type: ignore[misc]
+class SSLObject(Endpoint, ssl.SSLObject):
     """As `ssl.SSLObject`: made by `SSLContext.wrap_bio`. Not for several threads at once."""
+
+    _incoming: ssl.MemoryBIO
+    _outgoing: ssl.MemoryBIO
 
     @classmethod
     def _create(

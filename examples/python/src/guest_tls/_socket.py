@@ -18,15 +18,25 @@ if TYPE_CHECKING:
     from ._context import SSLContext
 
 
-class SSLSocket(Endpoint, ssl.SSLSocket):  # type: ignore[misc]
+class SSLSocket(Endpoint, ssl.SSLSocket):
     """As `ssl.SSLSocket`: made by `SSLContext.wrap_socket`. One thread may read while another writes.
 
     Nothing ever goes over it in the clear: where `ssl` would, before `connect` or after `unwrap`, there is an `OSError` or the plain socket that
     `unwrap` gives.
     """
 
+    do_handshake_on_connect: bool
+    suppress_ragged_eofs: bool
+    # Who reads, and who writes, of the transport. A thread that has `_writing` may call the guest, and never waits for `_reading`.
+    _reading: threading.Lock
+    _writing: threading.Lock
+    _flush_wanted: bool
+    # What the guest gave for the transport and that was not sent yet, and how many bytes of a caller's are in there: see `send`.
+    _unsent: memoryview
+    _accepted: int
+
     @classmethod
-    def _create(  # type: ignore[override]
+    def _create(
         cls,
         sock: socket.socket,
         server_side: bool = False,
@@ -39,7 +49,7 @@ class SSLSocket(Endpoint, ssl.SSLSocket):  # type: ignore[misc]
         assert context is not None
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
             raise NotImplementedError("only stream sockets are supported")
-        self = cls.__new__(cls, family=sock.family, type=sock.type, proto=sock.proto, fileno=sock.fileno())
+        self = cls.__new__(cls)
         self._server_side = server_side
         self._server_hostname = server_hostname
         self._context = context
@@ -54,7 +64,6 @@ class SSLSocket(Endpoint, ssl.SSLSocket):  # type: ignore[misc]
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._flush_wanted = False
-        # What the guest gave for the transport and that was not sent yet, and how many bytes of a caller's are in there: see `send`.
         self._unsent = memoryview(b"")
         self._accepted = 0
         socket.socket.__init__(self, family=sock.family, type=sock.type, proto=sock.proto, fileno=sock.fileno())
@@ -139,12 +148,14 @@ class SSLSocket(Endpoint, ssl.SSLSocket):  # type: ignore[misc]
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """At most so many bytes; none at the end."""
         self._no_flags(flags, "recv")
-        return self.read(buflen)
+        found: bytes = self.read(buflen)
+        return found
 
     def recv_into(self, buffer: Any, nbytes: Optional[int] = None, flags: int = 0) -> int:
         """The same into a buffer; gives their number."""
         self._no_flags(flags, "recv_into")
-        return self.read(nbytes or memoryview(buffer).nbytes, buffer)
+        count: int = self.read(nbytes or memoryview(buffer).nbytes, buffer)
+        return count
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """As `recv`, or as `recv_into` with a buffer. Where the transport ends without the peer's `close_notify` (truncation), it is `SSLEOFError`,
