@@ -4,6 +4,7 @@ import http.server
 import ssl
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 

@@ -15,7 +15,7 @@ import wasmtime
 
 from . import _component
 from ._canonical import Function, GuestFault, write
-from ._call import caller
+from ._call import callee, caller
 from ._contract import FUNCTIONS, VERSION
 
 #: How much memory an instance may have, in bytes. A connection has some 0.3 MiB.
@@ -62,7 +62,8 @@ class Guest:
         self._store.set_limits(memory_size=MEMORY_LIMIT, instances=1, tables=1, memories=1)
         self._store.set_epoch_deadline(CALL_LIMIT)
         imports = Imports(self)
-        instance = wasmtime.Instance(self._store, module, [imports.of(item, self._store) for item in module.imports])
+        functions, self._callbacks = zip(*(imports.of(item, self._store) for item in module.imports))
+        instance = wasmtime.Instance(self._store, module, functions)
         exports = instance.exports(self._store)
         self._functions = {
             name: caller(self._store, export)
@@ -167,7 +168,7 @@ class Guest:
         """A new handle of the guest's."""
         handle = self._next_handle
         self._next_handle += 1
-        self._handles[handle] = kind, representation
+        self._handles[handle] = kind, unsigned(representation)
         return handle
 
     def look(self, handle: int) -> tuple[str, int]:
@@ -197,11 +198,11 @@ class Imports:
         # The functions live as long as the store: they may not keep it alive.
         self._guest = weakref.ref(guest)
 
-    def of(self, item: wasmtime.ImportType, store: wasmtime.Store) -> wasmtime.Func:
-        """An import, by the names that the component model gives to core modules."""
+    def of(self, item: wasmtime.ImportType, store: wasmtime.Store) -> tuple[wasmtime.Func, Any]:
+        """An import, by the names that the component model gives to core modules, and what has to be kept with it."""
         assert isinstance(item.type, wasmtime.FuncType)
         interface = item.module.partition("@")[0]
-        return wasmtime.Func(store, item.type, self._function(interface, item.name or ""))
+        return callee(store, item.type, self._function(interface, item.name or ""))
 
     def _function(self, interface: str, name: str) -> Callable[..., Union[int, None]]:
         if interface == "wasi:random/random" and name == "get-random-u64":
@@ -271,8 +272,8 @@ class Pool:
         return self._compiled
 
     def after_fork(self) -> None:
-        """A child gets instances of its own for new connections: two processes may not use the same keys of tickets. Connections that
-        it inherits go on in its copy of the old ones.
+        """A child gets instances of its own for new connections, which resume each other's sessions, since a context has the keys of its tickets.
+        Connections that it inherits go on in its copy of the old ones; one of the two processes has to leave them alone, as with `ssl`.
         """
         self._guests = []
         self._lock = threading.Lock()
