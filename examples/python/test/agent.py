@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-import guest_tls  # noqa: E402
+import guest_tls
 
 Report = dict[str, Any]
 Say = Callable[..., None]

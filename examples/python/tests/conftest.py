@@ -167,7 +167,9 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         folder=folder,
         ca=ca,
         other_ca=other,
-        server=ca.issue("server.test", names=("server.test", "localhost", "*.wild.test", "127.0.0.1"), usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        server=ca.issue(
+            "server.test", names=("server.test", "localhost", "*.wild.test", "127.0.0.1"), usage=ExtendedKeyUsageOID.SERVER_AUTH
+        ),
         other_server=ca.issue("other.test", key=rsa_key, names=("other.test",)),
         client=ca.issue("client.test", names=("client.test", "https://client.test/id"), usage=ExtendedKeyUsageOID.CLIENT_AUTH),
     )

@@ -54,13 +54,13 @@ def told(type: _canonical.Type) -> Any:
         return ["enum", *type.cases]
     if isinstance(type, _canonical.Record):
         names = [name.replace("_", "-") for name in type.tuple._fields]
-        return ["record", *zip(names, (told(field) for _, field in type.fields))]
+        return ["record", *zip(names, (told(field) for _, field in type.fields), strict=True)]
     if isinstance(type, _canonical.Option):
         return ["option", told(type.payload)]
     if isinstance(type, _canonical.Result):
         return ["result", *(payload and told(payload) for payload in type.payloads)]
     if isinstance(type, _canonical.Variant):
-        return ["variant", *zip(type.names, (payload and told(payload) for payload in type.payloads))]
+        return ["variant", *zip(type.names, (payload and told(payload) for payload in type.payloads), strict=True)]
     if isinstance(type, _canonical.Own):
         return "borrow" if isinstance(type, _canonical.Borrow) else "own"
     raise TypeError(type)

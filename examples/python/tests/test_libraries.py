@@ -108,7 +108,8 @@ def test_smtp_starttls(pki: Certificates) -> None:
             received.append((session.ssl is not None, envelope.content))
             return "250 OK"
 
-    controller = Controller(Keeper(), hostname="127.0.0.1", port=free_port(), tls_context=server_context(ssl, pki.server), require_starttls=True)
+    tls = {"tls_context": server_context(ssl, pki.server), "require_starttls": True}
+    controller = Controller(Keeper(), hostname="127.0.0.1", port=free_port(), **tls)
     controller.start()
     try:
         message = EmailMessage()

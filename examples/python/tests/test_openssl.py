@@ -143,9 +143,7 @@ def test_nothing_of_the_past(pki: Certificates) -> None:
 @contextlib.contextmanager
 def openssl(command: str, options: list[str]) -> Iterator[Any]:
     """A program, which ends with the block."""
-    program = subprocess.Popen(
-        ["openssl", command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    program = subprocess.Popen(["openssl", command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         yield program
     finally:

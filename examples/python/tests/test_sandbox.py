@@ -1,4 +1,6 @@
-"""What stands between this process and the guest: the cache of compiled code, the imports, the limits, the checks of what the guest gives."""
+"""What stands between this process and the guest: the cache of compiled code, the imports, the limits, the checks of what the guest
+gives.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The shape of Python's `ssl`: every test runs with each of the two modules at each end. Where both ends are `ssl`, it shows that the test says what
-is so; where one is ours, that ours does the same and speaks with the other.
+"""The shape of Python's `ssl`: every test runs with each of the two modules at each end. Where both ends are `ssl`, it shows that the
+test says what is so; where one is ours, that ours does the same and speaks with the other.
 """
 
 from __future__ import annotations

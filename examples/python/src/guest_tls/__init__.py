@@ -6,9 +6,9 @@
     with context.wrap_socket(socket.create_connection(("example.org", 443)), server_hostname="example.org") as connection:
         print(connection.version(), connection.getpeercert()["subject"])
 
-The names, constants and exceptions are those of the standard `ssl`; exceptions and constants are the very same objects. What is not here can't
-be: `RAND_*` (the guest has no random generator of OpenSSL's), `get_server_certificate`, `match_hostname` (the guest does it), `DER_cert_to_PEM_cert`
-and its like (take them from `ssl`).
+The names, constants and exceptions are those of the standard `ssl`; exceptions and constants are the very same objects. What is not here
+can't be: `RAND_*` (the guest has no random generator of OpenSSL's), `get_server_certificate`, `match_hostname` (the guest does it),
+`DER_cert_to_PEM_cert` and its like (take them from `ssl`).
 """
 
 from ssl import (
@@ -19,16 +19,10 @@ from ssl import (
     OP_ALL,
     OP_CIPHER_SERVER_PREFERENCE,
     OP_NO_COMPRESSION,
-    OP_NO_SSLv3,
     OP_NO_TICKET,
-    OP_NO_TLSv1,
-    OP_NO_TLSv1_1,
-    OP_NO_TLSv1_2,
-    OP_NO_TLSv1_3,
     PROTOCOL_TLS,
     PROTOCOL_TLS_CLIENT,
     PROTOCOL_TLS_SERVER,
-    PROTOCOL_TLSv1_2,
     SSL_ERROR_EOF,
     SSL_ERROR_SSL,
     SSL_ERROR_SYSCALL,
@@ -44,7 +38,13 @@ from ssl import (
     AlertDescription,
     CertificateError,
     MemoryBIO,
+    OP_NO_SSLv3,
+    OP_NO_TLSv1,
+    OP_NO_TLSv1_1,
+    OP_NO_TLSv1_2,
+    OP_NO_TLSv1_3,
     Options,
+    PROTOCOL_TLSv1_2,
     Purpose,
     SSLCertVerificationError,
     SSLEOFError,

@@ -292,8 +292,8 @@ class Endpoint:
 
     @property
     def session(self) -> Optional[SSLSession]:
-        """Client: the session that came last, or that is to be resumed. In TLS 1.3 it comes after the handshake, with what is read next. It may
-        be set before the handshake.
+        """Client: the session that came last, or that is to be resumed. In TLS 1.3 it comes after the handshake, with what is read next.
+        It may be set before the handshake.
         """
         if self._connection is None or not self._connection.is_secure:
             return self._session
@@ -315,8 +315,8 @@ class Endpoint:
         return self._tell("is-session-reused")  # type: ignore[no-any-return]
 
     def getpeercert(self, binary_form: bool = False) -> Union[_certificates.PeerCertificate, bytes, None]:
-        """The peer's certificate: in DER, or as a dictionary, which is empty where the certificate was not verified. None where there is none.
-        `ValueError` before the handshake.
+        """The peer's certificate: in DER, or as a dictionary, which is empty where the certificate was not verified. None where there is
+        none. `ValueError` before the handshake.
         """
         if self._secure() is None:
             raise ValueError("handshake not done yet")

@@ -120,8 +120,8 @@ class SSLContext(ssl.SSLContext):
     # Certificates.
 
     def load_cert_chain(self, certfile: Path_, keyfile: Optional[Path_] = None, password: Password = None) -> None:
-        """Adds a certificate, with its chain, and its key, which are in PEM. Several may be added; a connection shows the one that suits the
-        peer. `password` is for an encrypted key; there is no prompt.
+        """Adds a certificate, with its chain, and its key, which are in PEM. Several may be added; a connection shows the one that suits
+        the peer. `password` is for an encrypted key; there is no prompt.
         """
         chain = Path(os.fsdecode(certfile)).read_bytes()
         key = chain if keyfile is None else Path(os.fsdecode(keyfile)).read_bytes()
@@ -232,8 +232,9 @@ class SSLContext(ssl.SSLContext):
 
     @property
     def openssl_compat(self) -> bool:
-        """Whether to accept certificates that OpenSSL accepts and webpki does not: one that is signed by itself, says that it is an authority and
-        is trusted as a server's; version 1; a name that is only in the common name. Weaker, so False by default. `ssl` has no such attribute.
+        """Whether to accept certificates that OpenSSL accepts and webpki does not: one that is signed by itself, says that it is an
+        authority and is trusted as a server's; version 1; a name that is only in the common name. Weaker, so False by default. `ssl` has
+        no such attribute.
         """
         return self._compat
 
@@ -244,8 +245,8 @@ class SSLContext(ssl.SSLContext):
 
     @property
     def verify_flags(self) -> ssl.VerifyFlags:
-        """`VERIFY_CRL_CHECK_LEAF` and `VERIFY_CRL_CHECK_CHAIN` (which both check the whole chain) and `VERIFY_X509_PARTIAL_CHAIN` have an effect;
-        the others say what is so in any case.
+        """`VERIFY_CRL_CHECK_LEAF` and `VERIFY_CRL_CHECK_CHAIN` (which both check the whole chain) and `VERIFY_X509_PARTIAL_CHAIN` have an
+        effect; the others say what is so in any case.
         """
         return self._verify_flags
 
@@ -256,8 +257,8 @@ class SSLContext(ssl.SSLContext):
 
     @property
     def options(self) -> ssl.Options:
-        """`OP_NO_TLSv1_2`, `OP_NO_TLSv1_3`, `OP_NO_TICKET` and `OP_CIPHER_SERVER_PREFERENCE` have an effect; what the others switch off is not
-        there, and what they switch on can't be had.
+        """`OP_NO_TLSv1_2`, `OP_NO_TLSv1_3`, `OP_NO_TICKET` and `OP_CIPHER_SERVER_PREFERENCE` have an effect; what the others switch off
+        is not there, and what they switch on can't be had.
         """
         return self._options
 
@@ -310,8 +311,8 @@ class SSLContext(ssl.SSLContext):
         self._alpn = protocols
 
     def set_ecdh_curve(self, name: str) -> None:
-        """The groups for the key exchange, in order and with `:` between, for example `X25519MLKEM768:X25519`. `ValueError` where there is none
-        such.
+        """The groups for the key exchange, in order and with `:` between, for example `X25519MLKEM768:X25519`. `ValueError` where there
+        is none such.
         """
         try:
             self._check(curve=name)
@@ -322,8 +323,8 @@ class SSLContext(ssl.SSLContext):
 
     @property
     def sni_callback(self) -> Optional[SniCallback]:
-        """Called with the connection, the name that a client asks for or None, and this context. It may set the connection's `context`, and returns
-        None; anything else ends the connection. An exception of its goes through the handshake to its caller.
+        """Called with the connection, the name that a client asks for or None, and this context. It may set the connection's `context`,
+        and returns None; anything else ends the connection. An exception of its goes through the handshake to its caller.
         """
         return self._sni
 
@@ -563,7 +564,9 @@ def create_default_context(
 
 
 def decode_certificate(certificate: bytes) -> dict[str, Any]:
-    """Reads a certificate in DER or PEM, in the sandbox, into a dictionary as `SSLSocket.getpeercert` gives it. `SSLError` where it is none."""
+    """Reads a certificate in DER or PEM, in the sandbox, into a dictionary as `SSLSocket.getpeercert` gives it. `SSLError` where it is
+    none.
+    """
     parsed = POOL.guest().call("certificate#parse", certificate)
     if isinstance(parsed, Failed):
         raise _errors.exception(parsed.error)

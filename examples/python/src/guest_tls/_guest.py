@@ -14,8 +14,8 @@ from typing import Any, Callable, Optional, Union
 import wasmtime
 
 from . import _component
-from ._canonical import Function, GuestFault, write
 from ._call import callee, caller
+from ._canonical import Function, GuestFault, write
 from ._contract import FUNCTIONS, VERSION
 
 #: How much memory an instance may have, in bytes. A connection has some 0.3 MiB.
@@ -62,7 +62,7 @@ class Guest:
         self._store.set_limits(memory_size=MEMORY_LIMIT, instances=1, tables=1, memories=1)
         self._store.set_epoch_deadline(CALL_LIMIT)
         imports = Imports(self)
-        functions, self._callbacks = zip(*(imports.of(item, self._store) for item in module.imports))
+        functions, self._callbacks = zip(*(imports.of(item, self._store) for item in module.imports), strict=True)
         instance = wasmtime.Instance(self._store, module, functions)
         exports = instance.exports(self._store)
         self._functions = {
@@ -272,8 +272,9 @@ class Pool:
         return self._compiled
 
     def after_fork(self) -> None:
-        """A child gets instances of its own for new connections, which resume each other's sessions, since a context has the keys of its tickets.
-        Connections that it inherits go on in its copy of the old ones; one of the two processes has to leave them alone, as with `ssl`.
+        """A child gets instances of its own for new connections, which resume each other's sessions, since a context has the keys of its
+        tickets. Connections that it inherits go on in its copy of the old ones; one of the two processes has to leave them alone, as with
+        `ssl`.
         """
         self._guests = []
         self._lock = threading.Lock()

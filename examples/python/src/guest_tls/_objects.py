@@ -55,8 +55,8 @@ class SSLObject(Endpoint, ssl.SSLObject):
             self._flush()
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        """At most `len` bytes, or into `buffer`, and then their number; none at the peer's end. `SSLWantReadError` where there are none yet,
-        `SSLEOFError` where the transport ended and the peer had not.
+        """At most `len` bytes, or into `buffer`, and then their number; none at the peer's end. `SSLWantReadError` where there are none
+        yet, `SSLEOFError` where the transport ended and the peer had not.
         """
         connection = self._made()
         self._shake_hands()

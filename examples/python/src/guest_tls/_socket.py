@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class SSLSocket(Endpoint, ssl.SSLSocket):
     """As `ssl.SSLSocket`: made by `SSLContext.wrap_socket`. One thread may read while another writes.
 
-    Nothing ever goes over it in the clear: where `ssl` would, before `connect` or after `unwrap`, there is an `OSError` or the plain socket that
-    `unwrap` gives.
+    Nothing ever goes over it in the clear: where `ssl` would, before `connect` or after `unwrap`, there is an `OSError` or the plain
+    socket that `unwrap` gives.
     """
 
     do_handshake_on_connect: bool
@@ -92,8 +92,8 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
                 self.settimeout(timeout)
 
     def unwrap(self) -> socket.socket:
-        """Ends TLS: sends `close_notify`, waits for the peer's, and gives the plain socket. `SSLError` where bytes of the peer are still to be
-        read.
+        """Ends TLS: sends `close_notify`, waits for the peer's, and gives the plain socket. `SSLError` where bytes of the peer are still
+        to be read.
         """
         connection = self._made()
         deadline = self._deadline()
@@ -109,8 +109,8 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
         return plain
 
     def close_notify(self) -> None:
-        """Ends our side by `close_notify`, and leaves the peer's open (RFC 8446 section 6.1); what it sends can still be read. `ssl` has no such
-        method.
+        """Ends our side by `close_notify`, and leaves the peer's open (RFC 8446 section 6.1); what it sends can still be read. `ssl` has
+        no such method.
         """
         self._made().end()
         self._flush(self._deadline())
@@ -158,8 +158,8 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
         return count
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        """As `recv`, or as `recv_into` with a buffer. Where the transport ends without the peer's `close_notify` (truncation), it is `SSLEOFError`,
-        or the end where `suppress_ragged_eofs`.
+        """As `recv`, or as `recv_into` with a buffer. Where the transport ends without the peer's `close_notify` (truncation), it is
+        `SSLEOFError`, or the end where `suppress_ragged_eofs`.
         """
         if len < 0:
             raise ValueError("negative buffersize in recv")
@@ -190,8 +190,8 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
     # Writing.
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Sends some of the bytes, and gives their number. Where it raises `SSLWantWriteError` or `TimeoutError`, it has to be called again with the
-        same bytes, as OpenSSL's `SSL_write`: they may have been taken already.
+        """Sends some of the bytes, and gives their number. Where it raises `SSLWantWriteError` or `TimeoutError`, it has to be called
+        again with the same bytes, as OpenSSL's `SSL_write`: they may have been taken already.
         """
         self._no_flags(flags, "send")
         connection = self._secured()
@@ -361,8 +361,8 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
             self._drain(self._made(), deadline)
 
     def _flush_beside(self, connection: Connection, wanted: bool = False) -> None:
-        """Sends what can be sent at once, where no other thread is sending. Where one is, it does it afterwards: so a reader never waits for a
-        writer, whom the peer may not read before we read.
+        """Sends what can be sent at once, where no other thread is sending. Where one is, it does it afterwards: so a reader never waits
+        for a writer, whom the peer may not read before we read.
         """
         self._flush_wanted = self._flush_wanted or wanted
         while self._flush_wanted and self._writing.acquire(blocking=False):

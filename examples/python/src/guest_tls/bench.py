@@ -1,8 +1,8 @@
 """Measures how fast bytes cross into the guest, and how fast connections are: `python -m guest_tls.bench [MEBIBYTES]`.
 
-First a buffer goes into the guest, in the three ways that wasmtime-py has. Then a connection of TLS 1.3 in memory, with a client and a server in
-one process, so that every byte is encrypted once, decrypted once, and crosses four times; and the same with Python's own `ssl`. All in one run,
-by the processor's time, so that what else the machine does counts little.
+First a buffer goes into the guest, in the three ways that wasmtime-py has. Then a connection of TLS 1.3 in memory, with a client and a
+server in one process, so that every byte is encrypted once, decrypted once, and crosses four times; and the same with Python's own `ssl`.
+All in one run, by the processor's time, so that what else the machine does counts little.
 """
 
 from __future__ import annotations
