@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -127,6 +128,26 @@ def test_the_exporter_is_openssls(pki: Certificates) -> None:
     raise AssertionError("s_server printed no keying material")
 
 
+def test_key_update(pki: Certificates) -> None:
+    """A client changes its keys and wants ours changed, which is done before the next bytes that we send."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        options = ["-connect", f"127.0.0.1:{listener.getsockname()[1]}", "-CAfile", pki.ca.file, "-msg"]
+        with openssl("s_client", options) as program:
+            with server_context(guest_tls, pki.server).wrap_socket(listener.accept()[0], server_side=True) as connection:
+                connection.settimeout(PATIENCE)
+                # A line is a command where it is all that there is to read, so each waits until what was before it is over.
+                for sign, line in ((b"read R BLOCK", b"K\n"), (b"KeyUpdate", b"by new\n")):
+                    assert any(sign in said for said in program.stdout)
+                    program.stdin.write(line)
+                    program.stdin.flush()
+                assert receive(connection, 7) == b"by new\n"
+                connection.sendall(b"keys\n")
+                connection.close_notify()
+                said = program.stdout.read()
+                assert b"KeyUpdate" in said
+                assert b"keys\n" in said
+
+
 def test_nothing_of_the_past(pki: Certificates) -> None:
     """TLS 1.1, and key exchange by static RSA, are refused by both of our ends."""
     for options in (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]):
@@ -169,8 +190,6 @@ def s_server(options: list[str], quiet: bool = True) -> Iterator[tuple[Any, int]
 
 def port_of(pid: int) -> int:
     """The port that a process listens on, by Linux's tables: a quiet `s_server` does not say it."""
-    import time
-
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         sockets = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}

@@ -167,7 +167,7 @@ class SSLContext(ssl.SSLContext):
         if paths.capath is not None:
             self.load_verify_locations(capath=paths.capath)
         if len(self._authorities) == before:
-            roots = POOL.guest().call("certificate#root-certificates")
+            roots = ask("certificate#root-certificates")
             self._authorities.update(dict.fromkeys(root.encode() for root in roots))
             self._change()
 
@@ -297,7 +297,7 @@ class SSLContext(ssl.SSLContext):
         """The suites that are offered. `NotImplementedError` after `set_ciphers`: the guest does not tell what a list leaves."""
         if self._ciphers is not None:
             raise NotImplementedError("the guest does not tell which suites the list of set_ciphers leaves")
-        names = [name.upper() for name in POOL.guest().call("secure-context#ciphers")]
+        names = [name.upper() for name in ask("secure-context#ciphers")]
         return [
             {"name": name, "protocol": "TLSv1.3" if name.startswith("TLS_") else "TLSv1.2", "strength_bits": 128 if "128" in name else 256}
             for name in names
@@ -532,13 +532,13 @@ class SSLContext(ssl.SSLContext):
         except ValueError as error:
             raise _errors.refused("PEM_LIB", f"{what}: {error}") from error
         if block not in self._authorities:
-            parsed = POOL.guest().call("certificate#parse", block)
+            parsed = ask("certificate#parse", block)
             if isinstance(parsed, Failed):
                 raise _errors.refused("PEM_LIB", f"{what}: {parsed.error.message}")
             self._authorities[block] = None
 
     def _parsed(self) -> list[Any]:
-        return [POOL.guest().call("certificate#parse", block) for block in self._authorities]
+        return [ask("certificate#parse", block) for block in self._authorities]
 
 
 def create_default_context(
@@ -567,7 +567,7 @@ def decode_certificate(certificate: bytes) -> dict[str, Any]:
     """Reads a certificate in DER or PEM, in the sandbox, into a dictionary as `SSLSocket.getpeercert` gives it. `SSLError` where it is
     none.
     """
-    parsed = POOL.guest().call("certificate#parse", certificate)
+    parsed = ask("certificate#parse", certificate)
     if isinstance(parsed, Failed):
         raise _errors.exception(parsed.error)
     return _certificates.decoded(parsed)
@@ -594,6 +594,14 @@ def key_blocks(text: bytes) -> bytes:
     """The private keys of a file, which may hold certificates too."""
     labels = (b"PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"RSA PRIVATE KEY", b"EC PRIVATE KEY")
     return b"".join(block for label in labels for block in _certificates.pem_blocks(text, label)) or text
+
+
+def ask(name: str, *values: Any) -> Any:
+    """Calls a function of the interface that is of no connection."""
+    try:
+        return POOL.guest().call(name, *values)
+    except GuestFault as fault:
+        raise _errors.lost(fault) from fault
 
 
 PROTOCOLS = (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2)
