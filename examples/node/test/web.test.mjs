@@ -142,6 +142,9 @@ describe('errors', () => {
   test('options that are wrong throw, and the transport is free again', () => {
     const transport = pipe()[0];
     assert.throws(() => secure(guest, clientContext, transport, {}), { code: 'ERR_TLS_REQUIRED_SERVER_NAME' });
+    assert.throws(() => secure(guest, clientContext, transport, { servername: 5 }), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => createContext(guest, { cert: 5 }), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.equal(guest.fault, undefined, 'a wrong option is no trap');
     assert.equal(transport.readable.locked, false);
     assert.equal(transport.writable.locked, false);
   });

@@ -30,6 +30,7 @@ export class Guest {
     } catch (thrown) {
       const error = fromThrown(thrown);
       if (error === thrown) {
+        if (isCallers(error)) throw error;
         this.fault = Object.assign(new Error('the TLS component trapped: all of its connections are gone', { cause: thrown }), {
           code: 'ERR_INTERNAL_ASSERTION',
         });
@@ -38,6 +39,12 @@ export class Guest {
       throw error;
     }
   }
+}
+
+/** Whether this is about what the caller gave, so that it came before the component was entered: our own errors, and jco's for a wrong type. */
+function isCallers(error) {
+  if (error instanceof TypeError && error.code === undefined) error.code = 'ERR_INVALID_ARG_TYPE';
+  return typeof error?.code === 'string';
 }
 
 /** Drops a resource of the component's, now and not when it is collected. */
