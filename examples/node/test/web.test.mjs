@@ -41,8 +41,12 @@ describe('a connection', () => {
     assert.ok(client.connection.bytesRead > 0);
   });
 
-  test('carries 10 MiB each way at once', async () => {
-    const { client, server } = connected();
+  for (const bytes of [false, true]) {
+    test(`carries 10 MiB each way at once, over streams of ${bytes ? 'bytes' : 'pieces'}`, () => carry(bytes));
+  }
+
+  async function carry(bytes) {
+    const { client, server } = connected({ bytes });
     const [one, other] = [payload(10 << 20), payload(10 << 20)];
     const [atClient, atServer] = await Promise.all([
       digest(client.readable), digest(server.readable), send(client.writable, one), send(server.writable, other),
@@ -50,7 +54,7 @@ describe('a connection', () => {
     assert.equal(atClient, sha256(other));
     assert.equal(atServer, sha256(one));
     await Promise.all([client.closed, server.closed]);
-  });
+  }
 
   test('lets one side go on after the other has ended', async () => {
     const { client, server } = connected();
@@ -231,7 +235,7 @@ describe('whatever order the ends come in, nothing is left over', () => {
 
 /** A client and a server that have each other, and `ends`: ways to break the client's transport. */
 function connected(options = {}, made = undefined, context = clientContext) {
-  const [near, far, ends] = pipe();
+  const [near, far, ends] = options.bytes ? pipe().map(asBytes) : pipe();
   const own = made ?? serverOf(options.server);
   return {
     ends,
@@ -261,6 +265,23 @@ function pipe() {
     fail: (error) => controller.error(error),
   };
   return [{ readable: back.readable, writable: there.writable }, { readable: there.readable, writable: back.writable }, ends];
+}
+
+/** The same transport, whose `readable` is a stream of bytes that fills the reader's buffer. */
+function asBytes(transport) {
+  if (transport.readable === undefined) return transport;
+  const reader = transport.readable.getReader();
+  const pull = async (controller) => {
+    const { done, value } = await reader.read();
+    if (done) {
+      controller.close();
+      controller.byobRequest?.respond(0);
+    } else {
+      controller.enqueue(value);
+    }
+  };
+  const cancel = (reason) => reader.cancel(reason);
+  return { readable: new ReadableStream({ type: 'bytes', pull, cancel }, { highWaterMark: 0 }), writable: transport.writable };
 }
 
 async function ask(side, question) {

@@ -28,7 +28,7 @@ import { failure } from './errors.mjs';
  * No promise of these needs to be looked at.
  */
 export function secure(guest, context, transport, { server, onevent, ...options } = {}) {
-  const reader = transport.readable.getReader();
+  const reader = readerOf(transport.readable);
   try {
     const writer = transport.writable.getWriter();
     try {
@@ -50,6 +50,19 @@ function create(guest, context, options) {
   return guest.call(({ securePair: { SecurePair } }) => SecurePair.create(context, made));
 }
 
+/** A reader that fills a large buffer where the stream can do that: workerd reads 4 KiB at once otherwise, at half of the speed. */
+function readerOf(readable) {
+  try {
+    return readable.getReader({ mode: 'byob' });
+  } catch {
+    return readable.getReader();
+  }
+}
+
+function isFilling(reader) {
+  return typeof ReadableStreamBYOBReader === 'function' && reader instanceof ReadableStreamBYOBReader;
+}
+
 /** The streams of one connection. Each side ends by itself: `#overIn` and `#overOut` have `{error}` then. */
 class Streams {
   connection;
@@ -61,6 +74,9 @@ class Streams {
   #reader;
   #writer;
   #onevent;
+
+  /** Whether the reader fills a buffer that it is given. */
+  #fills;
 
   /** The controllers of the two streams of cleartext. */
   #in;
@@ -94,6 +110,7 @@ class Streams {
 
   constructor(guest, pair, reader, writer, onevent) {
     this.#reader = reader;
+    this.#fills = isFilling(reader);
     this.#writer = writer;
     this.#onevent = onevent;
     // What fails is heard of by read and write.
@@ -148,7 +165,7 @@ class Streams {
     try {
       for (;;) {
         while (this.connection.full && !this.#finished && !this.#failed) await new Promise((go) => (this.#wake = go));
-        const { done, value } = await this.#reader.read();
+        const { done, value } = await this.#reader.read(this.#fills ? new Uint8Array(ROOM) : undefined);
         if (done) break;
         // After a failure it is only taken off the wire: see `#finish`.
         if (!this.#failed) this.connection.receive(bytes(value, 'what the transport brings'));
@@ -166,11 +183,13 @@ class Streams {
 
   #transmit(bytes) {
     this.#wakeUp();
-    this.#waiting += bytes.length;
+    // The transport may take the buffer itself, and then it has no length any more.
+    const { length } = bytes;
+    this.#waiting += length;
     this.#sent = this.#writer.write(bytes);
     this.#sent.then(
       () => {
-        this.#waiting -= bytes.length;
+        this.#waiting -= length;
         if (!this.#blocked || this.#waiting >= WAITING) return;
         this.#blocked = false;
         this.connection.drained();
@@ -363,6 +382,9 @@ async function atMost(milliseconds, promise) {
 }
 
 function ignore() {}
+
+/** How many bytes are brought at once. */
+const ROOM = 65536;
 
 /** How many bytes may wait in front of the transport. */
 const WAITING = 131072;
