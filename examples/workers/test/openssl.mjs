@@ -43,7 +43,7 @@ async function conversation(child, input, when) {
   await once(child, 'close');
   const output = Buffer.concat(pieces);
   // The tools print ASCII, and peers send bytes with the upper bit set.
-  return { text: output.toString('latin1').replace(/[\x80-\xff]+/g, '') + errors, data: output.filter((byte) => byte >= 0x80) };
+  return { text: output.filter((byte) => byte < 0x80).toString('latin1') + errors, data: output.filter((byte) => byte >= 0x80) };
 }
 
 async function freePort() {

@@ -3,6 +3,9 @@
 //   POST / {order: "connect", setup, port} → {report} or {fault}
 //   POST / {order: "listen", setup, port}  → {} or {fault}: the next connections on that port are for this setup
 //   POST / {order: "report", port}         → {report}, or {} when there is none yet: ask again
+//   POST / {order: "progress", port}       → {sent, received}: bytes by now
+//
+// A setup has one thing more than those of the tests of hosts: with `pause` it does not read for so many milliseconds.
 
 import crypto from 'node:crypto';
 
@@ -31,7 +34,7 @@ export default {
       return;
     }
     listening.left -= 1;
-    const report = await talk(listening.setup, socket, undefined, { server: listening.server });
+    const report = await talk(listening.setup, socket, undefined, { server: listening.server }, listening.progress);
     if (listening.left === 0 || report.failure !== null) listening.report = report;
   },
 };
@@ -54,7 +57,7 @@ const ORDERS = {
     const context = contextOf(setup);
     const options = pairOptions(guest, common(setup));
     const server = guest.call(({ server: { Server } }) => Server.create(context, options));
-    listeners.set(port, { setup, server, left: setup.connections ?? 1 });
+    listeners.set(port, { setup, server, left: setup.connections ?? 1, progress: { sent: 0, received: 0 } });
     return {};
   },
 
@@ -67,6 +70,8 @@ const ORDERS = {
     }
     return {};
   },
+
+  progress: (_, port) => listeners.get(port).progress,
 };
 
 /** What is to be done with connections, by port. */
@@ -89,7 +94,7 @@ function ofClient({ servername, skipServerIdentity }) {
 }
 
 /** Sends and receives over one connection as the setup's turn says. */
-async function talk({ turn, bytes = 0 }, socket, context, options) {
+async function talk({ turn, bytes = 0, pause = 0 }, socket, context, options, progress = {}) {
   const all = turn === 'Silent' ? new Uint8Array() : payload(bytes);
   const half = turn === 'Second' ? all.length >> 1 : all.length;
   const sent = counter();
@@ -103,8 +108,10 @@ async function talk({ turn, bytes = 0 }, socket, context, options) {
     const allCame = gate();
     const receive = async () => {
       try {
+        await scheduler.wait(pause);
         for await (const piece of readable) {
           received.add(piece);
+          progress.received = received.bytes();
           if (received.bytes() >= bytes) allCame.open();
         }
         seen.ended = true;
@@ -120,6 +127,7 @@ async function talk({ turn, bytes = 0 }, socket, context, options) {
         const piece = all.subarray(at, Math.min(at + PIECE, to));
         await writer.write(piece);
         sent.add(piece);
+        progress.sent = sent.bytes();
       }
     };
     const send = async () => {

@@ -133,6 +133,15 @@ describe('a Worker and OpenSSL', () => {
     assert.match(text, /alert no application protocol/);
   });
 
+  test('more servers at once than there are ports', async () => {
+    const many = Array.from({ length: 6 }, async () => {
+      const { port, report } = await asServer();
+      await sClient(port, trusting('ca'), payload(1));
+      assert.equal((await report).failure, null);
+    });
+    await Promise.all(many);
+  });
+
   test('a client whose server cuts the transport', async () => {
     const server = net.createServer((socket) => socket.once('data', () => socket.destroy())).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -156,6 +165,50 @@ describe('a Worker and OpenSSL', () => {
     const socket = net.connect(port, '127.0.0.1').on('error', () => {});
     assert.equal((await report).failure.code, 'ERR_TLS_HANDSHAKE_TIMEOUT');
     socket.destroy();
+  });
+});
+
+describe('back-pressure', () => {
+  let workerd;
+  before(async () => (workerd = await start('agent.capnp')));
+  after(() => workerd.stop());
+
+  const ask = async (order) => {
+    const port = workerd.ports.tls1;
+    const body = JSON.stringify({ port, ...order });
+    return (await fetch(`http://127.0.0.1:${workerd.ports.orders}/`, { method: 'POST', body })).json();
+  };
+  const setup = { certificate: keys.server.certificate, key: keys.server.key };
+  const client = () => spawn('openssl', ['s_client', '-connect', `127.0.0.1:${workerd.ports.tls1}`, '-quiet'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+
+  test('a peer that does not read holds the Worker', async () => {
+    await ask({ order: 'listen', setup: { ...setup, turn: 'First', bytes: MANY } });
+    const peer = client();
+    peer.stdout.pause();
+    const held = await standstill(async () => (await ask({ order: 'progress' })).sent);
+    assert.ok(held > 0 && held < MANY / 2, `${held} of ${MANY} bytes were taken while nobody read`);
+    peer.stdout.resume();
+    const [{ report }] = await Promise.all([ask({ order: 'report' }), once(peer, 'close')]);
+    assert.deepEqual([report.failure, report.sent.bytes], [null, MANY]);
+  });
+
+  test('a Worker that does not read holds its peer', async () => {
+    await ask({ order: 'listen', setup: { ...setup, turn: 'AfterPeer', bytes: 1, pause: 2000 } });
+    const peer = client();
+    peer.stdout.resume();
+    peer.stdin.on('error', () => {});
+    const piece = Buffer.alloc(65536, 0x81);
+    for (let at = 0; at < MANY; at += piece.length) peer.stdin.write(piece);
+    const taken = () => MANY - peer.stdin.writableLength;
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    assert.equal((await ask({ order: 'progress' })).received, 0);
+    const held = taken();
+    assert.ok(held > 0 && held < MANY / 2, `the peer sent ${held} of ${MANY} bytes though nobody read`);
+    assert.equal(await standstill(async () => (await ask({ order: 'progress' })).received), MANY);
+    peer.kill();
+    await once(peer, 'close');
   });
 });
 
@@ -215,6 +268,16 @@ function carried(seen, mine, data) {
   assert.deepEqual(seen.sent, { bytes: data.length, sha256: sha256(data) });
 }
 
+/** What `count` gives when it has not changed for a while. */
+async function standstill(count) {
+  for (let last = -1; ;) {
+    const now = await count();
+    if (now === last && now > 0) return now;
+    last = now;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
 /** agent.mjs, as the tests of hosts run it. */
 function startAgent() {
   const child = spawn(process.execPath, [fileURLToPath(new URL('agent.mjs', import.meta.url))], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -254,3 +317,6 @@ function sha256(data) {
 }
 
 const TEN_MEBIBYTES = 10 << 20;
+
+/** More than all buffers of two kernels' sockets hold. */
+const MANY = 96 << 20;
