@@ -10,10 +10,12 @@ import { contextOf, instance, once } from './tls.mjs';
 export default {
   async connect(socket, env) {
     socket.closed.catch(() => {});
+    let timer;
     try {
       const { readable, writable, opened, closed } = secure(instance(), undefined, socket, { server: server(env) });
-      const seen = await opened;
       const writer = writable.getWriter();
+      timer = setTimeout(() => writer.abort(new Error('it took too long')).catch(() => {}), LONGEST);
+      const seen = await opened;
       await writer.write(answer(await head(readable), seen));
       await writer.close();
       await closed;
@@ -21,6 +23,7 @@ export default {
       // The peer has had its alert.
       console.warn(`a connection failed: ${error.code ?? ''} ${error.message}`);
     } finally {
+      clearTimeout(timer);
       await socket.close().catch(() => {});
     }
   },
@@ -57,6 +60,9 @@ const server = once((guest, env) => {
   const context = contextOf(guest, env);
   return guest.call(({ server: { Server } }) => Server.create(context, options));
 });
+
+/** How long a connection may take, in milliseconds. */
+const LONGEST = 30_000;
 
 /** In characters. */
 const LONGEST_HEAD = 16384;
