@@ -1,0 +1,49 @@
+// The page's TLS as a peer of the tests of hosts, in headless Chromium. It takes orders from standard input, one JSON object a line:
+//   {id, order: "connect", setup, port}  → {id, report}
+//   {id, order: "listen", setup}         → {id, fault}: a page can't listen
+// Ends when its input does.
+
+import readline from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+import { start } from '../server.mjs';
+import { launch } from './chromium.mjs';
+
+const server = await start({ demo: false, extra: { '/exchange-worker.mjs': fileURLToPath(new URL('exchange-worker.mjs', import.meta.url)) } });
+const { context, close } = await launch();
+const page = context.pages()[0] ?? await context.newPage();
+await page.goto(server.url);
+
+const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+// Whoever asked is gone.
+process.stdout.on('error', () => process.exit(0));
+
+const lines = readline.createInterface({ input: process.stdin });
+lines.on('line', async (line) => {
+  const { id, order, setup, port } = JSON.parse(line);
+  try {
+    if (order !== 'connect') throw new Error('a page in a browser can\'t listen: it has no sockets, and the bridge only dials');
+    say({ id, ...await connect(setup, port) });
+  } catch (error) {
+    say({ id, fault: String(error) });
+  }
+});
+lines.on('close', async () => {
+  await close();
+  server.close();
+});
+
+/** Has the exchange in a worker of its own. */
+function connect(setup, port) {
+  server.targets.allow(`127.0.0.1:${port}`);
+  return page.evaluate((order) => new Promise((resolve, reject) => {
+    const worker = new Worker('/exchange-worker.mjs', { type: 'module' });
+    const over = (settle) => (what) => {
+      worker.terminate();
+      settle(what);
+    };
+    worker.onmessage = over(({ data }) => resolve(data));
+    worker.onerror = over((event) => reject(new Error(event.message || 'the worker does not load')));
+    worker.postMessage(order);
+  }), { setup, port });
+}
