@@ -262,6 +262,8 @@ export class Connection {
         // The same error again: all that there was has been read.
       }
       for (let bytes; (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#wire.transmit(bytes);
+      // An alert is traced when it goes to the transport.
+      this.#events();
     }
     this.#wire.fail(error);
   }
