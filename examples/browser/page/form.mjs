@@ -35,8 +35,7 @@ export function setUp(demo, submit) {
   byId('form').addEventListener('input', update);
   byId('form').addEventListener('submit', (event) => {
     event.preventDefault();
-    // Enter in a field submits, even while the button is off.
-    if (byId('connect').disabled) return;
+    if (byId('connect').ariaDisabled === 'true') return;
     const settings = read();
     if (settings) submit(...settings);
   });

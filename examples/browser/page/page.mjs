@@ -19,7 +19,7 @@ let current = {};
 const HEARD = {
   ready(milliseconds) {
     byId('component').textContent = `ready in ${duration(milliseconds)}`;
-    byId('connect').disabled = false;
+    byId('connect').ariaDisabled = 'false';
   },
 
   broken(error) {
@@ -110,7 +110,9 @@ const HEARD = {
   },
 
   over() {
-    byId('connect').disabled = false;
+    byId('connect').ariaDisabled = 'false';
+    // A button that goes off would take the focus with it.
+    if (document.activeElement === byId('stop')) byId('connect').focus();
     byId('stop').disabled = true;
   },
 };
@@ -123,10 +125,7 @@ worker.onerror = (event) => {
   HEARD.broken({ code: 'ERR_WORKER', message: event.message || 'The worker’s script did not load.' });
 };
 
-byId('stop').addEventListener('click', () => {
-  worker.postMessage({ stop: true });
-  byId('connect').focus();
-});
+byId('stop').addEventListener('click', () => worker.postMessage({ stop: true }));
 
 // Without the demo server there is only one thing to start from.
 const answer = await fetch('/demo.json');
@@ -135,7 +134,7 @@ setUp(await answer.json(), connect);
 function connect(settings, request) {
   current = { settings };
   clear();
-  byId('connect').disabled = true;
+  byId('connect').ariaDisabled = 'true';
   byId('stop').disabled = false;
   byId('server').textContent = `${settings.host}:${settings.port}`;
   verdict('busy', 'Connecting', `To ${settings.host}, port ${settings.port}, and there to ${settings.servername}.`);

@@ -43,7 +43,9 @@ async function run(settings, request) {
     const wire = { received: connection.bytesRead, sent: connection.bytesWritten };
     await tls.closed;
     say({ done: { at: at(), wire, answer } });
-  } catch (error) {
+  } catch (thrown) {
+    // To the component, a connection that the user stops looks like one that was cut.
+    const error = abort.signal.aborted ? abort.signal.reason : thrown;
     say({ failed: { at: at(), error: plain(error) } });
     if (UNTRUSTED.has(error.code)) await look(settings, at);
   } finally {
