@@ -1,6 +1,6 @@
 // What the server gives to browsers: a fixed list of files, each with headers that leave a page nothing but what this one needs.
 
-import { createReadStream, readdirSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,7 +15,10 @@ export function files() {
   add(here('../page'), '/', /\.(?:html|css|mjs|svg)$/);
   found.set('/', found.get('/index.html'));
   add(here('../node_modules/guest-tls/lib/core'), '/guest-tls/core/', /\.mjs$/);
-  add(here('../node_modules/guest-tls/lib/component'), '/guest-tls/component/', /\.(?:js|wasm)$/);
+  if (!existsSync(COMPONENT)) {
+    throw new Error('the component is not there as JavaScript: `cargo xtask npm` makes it in examples/node/lib/component');
+  }
+  add(COMPONENT, '/guest-tls/component/', /\.(?:js|wasm)$/);
   add(here('../node_modules/@fontsource/ibm-plex-sans/files'), '/fonts/', /^ibm-plex-sans-latin-(?:400|500|600)-normal\.woff2$/);
   add(here('../node_modules/@fontsource/ibm-plex-mono/files'), '/fonts/', /^ibm-plex-mono-latin-(?:400|500)-normal\.woff2$/);
   return found;
@@ -23,7 +26,7 @@ export function files() {
 
 /** Answers a request with one of `files`. */
 export function give(files, request, response) {
-  const file = files.get(new URL(request.url, 'http://localhost').pathname);
+  const file = files.get(request.url.split('?')[0]);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, { ...HEADERS, Allow: 'GET, HEAD' }).end();
   } else if (file === undefined) {
@@ -53,6 +56,8 @@ export const HEADERS = {
 };
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+const COMPONENT = here('../node_modules/guest-tls/lib/component');
 
 const TYPES = {
   '.css': 'text/css; charset=utf-8', '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8',

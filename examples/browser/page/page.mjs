@@ -17,14 +17,15 @@ let current = {};
 
 /** What to do with each thing that the worker tells. */
 const HEARD = {
-  ready(milliseconds) {
+  async ready(milliseconds) {
+    await form;
     byId('component').textContent = `ready in ${duration(milliseconds)}`;
     byId('connect').ariaDisabled = 'false';
   },
 
   broken(error) {
     byId('component').textContent = 'did not load';
-    verdict('bad', 'The component did not load', `${error.message} Is it built, and is WebAssembly allowed here?`, error.code);
+    verdict('bad', 'The page did not load', error.message, error.code);
   },
 
   step({ name, at, times, address }) {
@@ -127,9 +128,9 @@ worker.onerror = (event) => {
 
 byId('stop').addEventListener('click', () => worker.postMessage({ stop: true }));
 
-// Without the demo server there is only one thing to start from.
-const answer = await fetch('/demo.json');
-setUp(await answer.json(), connect);
+// It is null where there is no demo server.
+const form = fetch('/demo.json').then((answer) => answer.json()).then((demo) => setUp(demo, connect));
+form.catch((error) => HEARD.broken({ code: 'ERR_SERVER', message: `The page's server does not say what there is to connect to: ${error.message}.` }));
 
 function connect(settings, request) {
   current = { settings };

@@ -90,12 +90,13 @@ async function exchange({ readable, writable }, wanted, opening, meter, at) {
   })();
   // The reading has the better error.
   sending.catch(() => {});
-  let first = true;
-  for await (const piece of readable) {
+  const reader = readable.getReader();
+  for (let first = true; ; first = false) {
+    const { done, value } = await reader.read();
+    if (done) break;
     if (first) say({ step: { name: 'first', at: at() } });
-    first = false;
-    meter.add('received', piece.length);
-    answer.take(piece);
+    meter.add('received', value.length);
+    answer.take(value);
   }
   say({ step: { name: 'last', at: at() } });
   await (await sending).close();

@@ -5,7 +5,7 @@ export const MESSAGES = {
   ClientHello: 'versions, suites, key share, name',
   ServerHello: 'version, suite, key share',
   EncryptedExtensions: 'the other choices, protected',
-  CertificateRequest: 'a certificate is wanted from here',
+  CertificateRequest: 'asks for one from this side',
   Certificate: 'a chain of certificates, or none',
   CompressedCertificate: 'a chain, compressed',
   CertificateStatus: 'a stapled OCSP response',

@@ -9,10 +9,26 @@ import { fileURLToPath } from 'node:url';
 import { start } from '../server.mjs';
 import { launch } from './chromium.mjs';
 
-const server = await start({ demo: false, extra: { '/exchange-worker.mjs': fileURLToPath(new URL('exchange-worker.mjs', import.meta.url)) } });
+const server = await start({ demo: false, connections: 64, extra: { '/exchange-worker.mjs': fileURLToPath(new URL('exchange-worker.mjs', import.meta.url)) } });
 const { context, close } = await launch();
 const page = context.pages()[0] ?? await context.newPage();
 await page.goto(server.url);
+await page.evaluate(() => {
+  const worker = new Worker('/exchange-worker.mjs', { type: 'module' });
+  const waiting = new Map();
+  worker.onmessage = ({ data }) => {
+    waiting.get(data.id)(data);
+    waiting.delete(data.id);
+  };
+  worker.onerror = ({ message }) => {
+    for (const [id, answer] of waiting) answer({ id, fault: `the worker failed: ${message}` });
+    waiting.clear();
+  };
+  globalThis.exchange = (order) => new Promise((resolve) => {
+    waiting.set(order.id, resolve);
+    worker.postMessage(order);
+  });
+});
 
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 // Whoever asked is gone.
@@ -23,7 +39,7 @@ lines.on('line', async (line) => {
   const { id, order, setup, port } = JSON.parse(line);
   try {
     if (order !== 'connect') throw new Error('a page in a browser can\'t listen: it has no sockets, and the bridge only dials');
-    say({ id, ...await connect(setup, port) });
+    say(await connect({ id, setup, port }));
   } catch (error) {
     say({ id, fault: String(error) });
   }
@@ -33,17 +49,8 @@ lines.on('close', async () => {
   server.close();
 });
 
-/** Has the exchange in a worker of its own. */
-function connect(setup, port) {
-  server.targets.allow(`127.0.0.1:${port}`);
-  return page.evaluate((order) => new Promise((resolve, reject) => {
-    const worker = new Worker('/exchange-worker.mjs', { type: 'module' });
-    const over = (settle) => (what) => {
-      worker.terminate();
-      settle(what);
-    };
-    worker.onmessage = over(({ data }) => resolve(data));
-    worker.onerror = over((event) => reject(new Error(event.message || 'the worker does not load')));
-    worker.postMessage(order);
-  }), { setup, port });
+/** Has the exchange in the page's worker. */
+function connect(order) {
+  server.targets.allow(`127.0.0.1:${order.port}`);
+  return page.evaluate((order) => globalThis.exchange(order), order);
 }

@@ -49,7 +49,7 @@ test('what the page may do is no more than it needs', async () => {
   assert.match(policy, /default-src 'none'/);
   assert.match(policy, /script-src 'self' 'wasm-unsafe-eval'(;|$)/);
   assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
-  for (const path of ['/../server.mjs', '/%2e%2e/server.mjs', '/guest-tls/core/../../package.json', '/package.json']) {
+  for (const path of ['/../server.mjs', '/%2e%2e/server.mjs', '/guest-tls/core/../../package.json', '/package.json', '//', '/%']) {
     assert.equal((await raw(path)).status, 404, path);
   }
 });

@@ -1,16 +1,18 @@
 // The page's own TLS (`client.mjs`), with the conversation of the tests in place of HTTP. `agent.mjs` serves it beside the page's files, and
-// posts `{setup, port}`; the answer is the report.
+// posts `{id, setup, port}`; the answer is `{id, report}`, or `{id, fault}`.
 
 import { Client } from '/client.mjs';
 
-onmessage = async ({ data: { setup, port } }) => {
+const loaded = Client.load();
+
+onmessage = async ({ data: { id, setup, port } }) => {
   try {
-    const client = await Client.load();
+    const client = await loaded;
     let connection = { report: null, session: undefined };
     for (let count = 0; count < (setup.connections ?? 1); count += 1) connection = await connect(client, setup, port, connection.session);
-    postMessage({ report: connection.report });
+    postMessage({ id, report: connection.report });
   } catch (error) {
-    postMessage({ fault: String(error?.stack ?? error) });
+    postMessage({ id, fault: String(error?.stack ?? error) });
   }
 };
 

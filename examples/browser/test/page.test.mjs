@@ -2,10 +2,13 @@
 // request to another host fails a test. Screenshots go to the folder that `GUEST_TLS_ARTEFACTS` names.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
 import { start } from '../server.mjs';
@@ -213,6 +216,34 @@ test('what is wrong in the form, at the bridge and with the server is said in a 
   assert.match(await text(page, '#code'), /^ERR_TLS_INVALID_CERTIFICATE/);
 }));
 
+test('an answer that was cut is no whole answer, and a server without TLS is none', () => visit({}, async (page) => {
+  const options = { isServer: true, cert: await authority.read('server.pem'), key: await authority.read('server.key') };
+  const cutting = await listen((socket) => {
+    const secured = new tls.TLSSocket(socket, options);
+    // A FIN of TCP's, and no close_notify.
+    secured.once('data', () => secured.write('HTTP/1.0 200 OK\r\n\r\nthe first half', () => socket.end()));
+    secured.on('error', () => {});
+  });
+  const plain = await listen((socket) => socket.end('220 mail.test ESMTP\r\n'));
+  await focus(page, 'summary:has(#trust-now)');
+  await page.keyboard.press('Enter');
+  await type(page, '#ca', await authority.read('ca.pem'));
+  await type(page, '#port', `${cutting.port}`);
+  await type(page, '#servername', 'server.test');
+  await submit(page);
+  await over(page);
+  assert.equal(await text(page, '#headline'), 'It failed');
+  assert.match(await text(page, '#code'), /^ERR_SSL_UNEXPECTED_EOF_WHILE_READING/);
+  assert.match(await text(page, '#sentence'), /may have been cut short/);
+
+  await type(page, '#port', `${plain.port}`);
+  await submit(page);
+  await over(page);
+  assert.match(await text(page, '#code'), /^ERR_SSL_WRONG_VERSION_NUMBER/);
+  cutting.close();
+  plain.close();
+}));
+
 test('a connection can be stopped, and the next one works', () => visit({}, async (page) => {
   await choose(page, 'Demo: download 10 MiB');
   await type(page, '#mebibytes', '1024');
@@ -228,6 +259,19 @@ test('a connection can be stopped, and the next one works', () => visit({}, asyn
   await over(page);
   assert.equal(await text(page, '#headline'), 'Trusted');
 }));
+
+/** A TCP server that the bridge may connect to. */
+async function listen(onconnection) {
+  const listener = net.createServer((socket) => {
+    socket.on('error', () => {});
+    onconnection(socket);
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address();
+  server.targets.allow(`127.0.0.1:${port}`);
+  return { port, close: () => listener.close() };
+}
 
 /** Opens the page, and has `work` with it. Nothing may have gone wrong in the page afterwards, and nothing may have jumped. */
 async function visit(options, work) {
