@@ -62,7 +62,8 @@ async function main() {
   const { values } = parseArgs({
     options: {
       port: { type: 'string', default: '4433' }, allow: { type: 'string', multiple: true, default: [] },
-      connections: { type: 'string', default: '16' }, 'no-demo': { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+      connections: { type: 'string', default: '16' }, 'no-demo': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
   if (values.help) {

@@ -130,20 +130,20 @@ class Crossing {
       return;
     }
     const started = performance.now();
-    let found = null;
+    let found;
     const tcp = net.connect({ host, port, allowHalfOpen: true, noDelay: true });
     this.#tcp = tcp;
-    tcp.setTimeout(DIAL_MS, () => tcp.destroy(Object.assign(new Error(`${key(host, port)} did not answer in ${DIAL_MS / 1000} s`), { code: 'ETIMEDOUT' })));
-    tcp.on('lookup', () => { found ??= performance.now(); });
+    tcp.setTimeout(DIAL_MS, () => {
+      const late = new Error(`${key(host, port)} did not answer in ${DIAL_MS / 1000} s`);
+      tcp.destroy(Object.assign(late, { code: 'ETIMEDOUT' }));
+    });
+    // It comes for addresses, too, which nobody has to look up.
+    if (!net.isIP(host)) tcp.on('lookup', () => { found ??= performance.now(); });
     tcp.on('connect', () => {
       tcp.setTimeout(0);
-      const connected = performance.now();
-      this.#say({
-        connected: {
-          address: tcp.remoteAddress, port: tcp.remotePort,
-          lookup: net.isIP(host) || found === null ? null : found - started, dial: connected - (net.isIP(host) ? started : found ?? started),
-        },
-      });
+      const lookup = found === undefined ? null : found - started;
+      const dial = performance.now() - (found ?? started);
+      this.#say({ connected: { address: tcp.remoteAddress, port: tcp.remotePort, lookup, dial } });
     });
     tcp.on('data', (bytes) => {
       this.#allowance -= bytes.length;

@@ -107,7 +107,7 @@ async function credentials() {
 }
 
 /** A key, and a certificate for it that `by` signs, or it signs itself. */
-async function issue({ name, names = [], ca = false, pathLength, by, from = -DAY, to = 30 * DAY, usage = x509.ExtendedKeyUsage.serverAuth }) {
+async function issue({ name, names = [], ca = false, pathLength, by, from = -DAY, to = 30 * DAY, usage = SERVER }) {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const flags = ca ? x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign : x509.KeyUsageFlags.digitalSignature;
   const alternatives = names.map((value) => ({ type: 'dns', value }));
@@ -129,5 +129,7 @@ async function issue({ name, names = [], ca = false, pathLength, by, from = -DAY
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+
+const SERVER = x509.ExtendedKeyUsage.serverAuth;
 
 const DAY = 24 * 3600 * 1000;

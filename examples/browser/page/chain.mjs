@@ -4,9 +4,9 @@ import { element, icon } from './dom.mjs';
 import { REASONS } from './words.mjs';
 
 /**
- * The cards of `certificates`, the server's first. `sent` says how many of them the server sent, `error` what the component found wrong with them
- * (none where they are trusted), `servername` whom they have to be for, `ownCa` whether the user said whom to trust, `isSessionReused` whether
- * they were checked in an earlier connection, and `now` which time they were checked at.
+ * The cards of `certificates`, the server's first. `sent` says how many of them the server sent, `error` what the component found wrong
+ * with them (none where they are trusted), `servername` whom they have to be for, `ownCa` whether the user said whom to trust,
+ * `isSessionReused` whether they were checked in an earlier connection, and `now` which time they were checked at.
  */
 export function cards({ certificates, ...circumstances }) {
   return certificates.map((certificate, at) => {
@@ -17,7 +17,9 @@ export function cards({ certificates, ...circumstances }) {
       element('h3', {}, title(certificate)),
       element('p', { className: 'why' }, why),
       facts(certificate, circumstances.now),
-      element('details', {}, element('summary', {}, 'PEM'), element('pre', { tabIndex: 0, ariaLabel: `PEM of ${title(certificate)}` }, pem(certificate.raw))));
+      element('details', {},
+        element('summary', {}, 'PEM'),
+        element('pre', { tabIndex: 0, ariaLabel: `PEM of ${title(certificate)}` }, pem(certificate.raw))));
   });
 }
 
@@ -39,7 +41,9 @@ function judge(certificates, at, { error, servername, ownCa, isSessionReused, no
   }
   const reason = REASONS[error.code];
   if (isBlamed(certificates, at, reason?.blame, now)) return { verdict: 'bad', why: `${reason.means} ${reason.remedy}` };
-  if (reason?.blame === undefined && at === 0) return { verdict: 'bad', why: `${reason?.means ?? 'The chain is not trusted.'} ${error.message}` };
+  if (reason?.blame === undefined && at === 0) {
+    return { verdict: 'bad', why: `${reason?.means ?? 'The chain is not trusted.'} ${error.message}` };
+  }
   return { verdict: 'none', why: 'Nothing was found wrong with this one, but the chain as a whole is not trusted.' };
 }
 
@@ -73,7 +77,9 @@ function facts({ subject, issuer, subjectaltname, validFrom, validTo, serialNumb
     ['Serial', serialNumber, 'mono'],
     ['SHA-256', fingerprint256, 'mono'],
   ];
-  return element('dl', {}, ...rows.filter(Boolean).flatMap(([term, value, className = '']) => [element('dt', {}, term), element('dd', { className }, value)]));
+  return element('dl', {}, ...rows.filter(Boolean).flatMap(([term, value, className = '']) => [
+    element('dt', {}, term), element('dd', { className }, value),
+  ]));
 }
 
 function keyName({ nistCurve, asn1Curve, modulus, bits, exponent }) {

@@ -27,8 +27,8 @@ export class Client {
    * `servername` among them. `onstep(name)` hears when the `context` was made and when the bridge has `reached` the target, with what
    * `dial` gave; `onevent(event)` hears the component's events; `signal` cuts the connection.
    *
-   * Gives what `secure` of the core gives. Rejects, before anything is sent, with what is wrong with the options, or with why the target can't
-   * be reached.
+   * Gives what `secure` of the core gives. Rejects, before anything is sent, with what is wrong with the options, or with why the target
+   * can't be reached.
    */
   async connect({ host, port, context, options, onstep, onevent, signal }) {
     const guest = this.#instance();

@@ -2,12 +2,13 @@
 
 import { byId, element } from './dom.mjs';
 
-const FIELDS = ['host', 'port', 'servername', 'ca', 'cert', 'key', 'passphrase', 'alpn', 'kind', 'path', 'mebibytes', 'min-version', 'max-version'];
+const FIELDS = ['host', 'port', 'servername', 'ca', 'cert', 'key', 'alpn', 'kind', 'path', 'mebibytes', 'min-version', 'max-version'];
 
 /** What to start from, where there is a demo server: `demo` is what it says of itself. */
 function presets(demo) {
   const member = { cert: demo.cert, key: demo.key };
-  const at = (servername, more) => ({ host: demo.host, port: demo.port, servername, ca: demo.ca, cert: '', key: '', kind: 'get', path: '/', ...more });
+  const { host, port, ca } = demo;
+  const at = (servername, more) => ({ host, port, servername, ca, cert: '', key: '', kind: 'get', path: '/', ...more });
   return [
     ['Demo: all is well', at('demo.test')],
     ['Demo: download 10 MiB', at('demo.test', { kind: 'download', mebibytes: 10 })],
@@ -43,9 +44,11 @@ export function setUp(demo, submit) {
     input.addEventListener('change', async () => {
       const [file] = input.files;
       if (!file) return;
-      byId(input.dataset.into).value = file.size > FILE_MOST ? '' : await file.text();
-      complain(file.size > FILE_MOST ? `${file.name} has ${file.size} bytes: a file in PEM has ${FILE_MOST} at most.` : '', byId(input.dataset.into));
+      const field = byId(input.dataset.into);
+      const isTooLarge = file.size > FILE_MOST;
+      field.value = isTooLarge ? '' : await file.text();
       update();
+      if (isTooLarge) complain(`${file.name} has ${file.size} bytes: a file in PEM has ${FILE_MOST} at most.`, field);
     });
   }
   fill();
@@ -96,8 +99,9 @@ function read() {
   complain('');
   return [
     {
-      host: value.host, port, servername: value.servername, ca: value.ca, cert: value.cert, key: value.key, passphrase: byId('passphrase').value,
-      minVersion: value['min-version'], maxVersion: value['max-version'], resume: byId('resume').checked,
+      host: value.host, port, servername: value.servername, ca: value.ca, cert: value.cert, key: value.key,
+      passphrase: byId('passphrase').value, minVersion: value['min-version'], maxVersion: value['max-version'],
+      resume: byId('resume').checked,
       alpn: value.alpn.split(',').map((protocol) => protocol.trim()).filter(Boolean),
     },
     { kind: value.kind, path: value.path, mebibytes },

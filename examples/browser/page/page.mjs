@@ -60,23 +60,26 @@ const HEARD = {
       button.textContent = button.textContent === exporter ? 'show 32 bytes' : exporter;
     };
     button.title = `Key material of this connection for the label ${exporterLabel}`;
-    log(at, `handshake done: ${protocol}, ${cipher.standardName}, ${group?.name ?? 'no key exchange'}${isSessionReused ? ', resumed' : ''}`);
+    const session = isSessionReused ? ', resumed' : '';
+    log(at, `handshake done: ${protocol}, ${cipher.standardName}, ${group?.name ?? 'no key exchange'}${session}`);
   },
 
   chain({ certificates, sent, error }) {
-    const { settings, isSessionReused, failure, secureAt } = current;
+    const { settings, isSessionReused, failure, secureAt, reachedAt } = current;
     const wrong = failure ?? error;
     const note = byId('chain-note');
     note.className = '';
     if (wrong === undefined || wrong === null) {
       const anchor = title(certificates.at(-1));
       note.textContent = '';
-      verdict('good', 'Trusted', `${settings.servername} has proved who it is, and ${anchor} vouches for it. The handshake took ${duration(secureAt - current.reachedAt)}.`);
+      const took = duration(secureAt - reachedAt);
+      verdict('good', 'Trusted', `${settings.servername} has proved who it is, and ${anchor} vouches for it. The handshake took ${took}.`);
     } else {
       note.textContent = `${REASONS[wrong.code]?.means ?? wrong.message} This is what the server shows to somebody who does not check:`;
     }
     byId('chain').replaceChildren(...cards({
-      certificates, sent, error: wrong ?? undefined, servername: settings.servername, ownCa: settings.ca !== '', isSessionReused, now: Date.now(),
+      certificates, sent, error: wrong ?? undefined, servername: settings.servername, ownCa: settings.ca !== '', isSessionReused,
+      now: Date.now(),
     }));
   },
 
@@ -130,7 +133,9 @@ byId('stop').addEventListener('click', () => worker.postMessage({ stop: true }))
 
 // It is null where there is no demo server.
 const form = fetch('/demo.json').then((answer) => answer.json()).then((demo) => setUp(demo, connect));
-form.catch((error) => HEARD.broken({ code: 'ERR_SERVER', message: `The page's server does not say what there is to connect to: ${error.message}.` }));
+form.catch(({ message }) => {
+  HEARD.broken({ code: 'ERR_SERVER', message: `The page's server does not say what there is to connect to: ${message}.` });
+});
 
 function connect(settings, request) {
   current = { settings };

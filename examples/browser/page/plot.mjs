@@ -53,7 +53,9 @@ export class Plot {
     if (width === 0) return;
     const { sent, received, time } = this.total();
     const buckets = this.#buckets(time);
-    const rates = ['received', 'sent'].map((direction) => ({ direction, values: buckets.map((bucket) => bucket[direction] / bucket.long / 1048.576) }));
+    const rates = ['received', 'sent'].map((direction) => ({
+      direction, values: buckets.map((bucket) => bucket[direction] / bucket.long / 1048.576),
+    }));
     const most = Math.max(0, ...rates.flatMap(({ values }) => values));
     const top = nice(most);
     const right = width - RIGHT;
@@ -81,8 +83,8 @@ export class Plot {
       drawn.push(svg('path', { class: `${direction} edge`, d: `M${steps.slice(1)}` }));
     }
     this.#into.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    this.#into.setAttribute('aria-label', time === 0 ? 'No bytes yet'
-      : `Throughput over ${duration(time)}: received ${digits(received / 1048576)} MiB, sent ${digits(sent / 1048576)} MiB, at most ${digits(most)} MiB/s`);
+    const amounts = `received ${digits(received / 1048576)} MiB, sent ${digits(sent / 1048576)} MiB, at most ${digits(most)} MiB/s`;
+    this.#into.setAttribute('aria-label', time === 0 ? 'No bytes yet' : `Throughput over ${duration(time)}: ${amounts}`);
     this.#into.replaceChildren(...drawn);
   }
 
@@ -90,7 +92,9 @@ export class Plot {
   #buckets(time) {
     const long = Math.max(1, Math.ceil(time / SLOT_MS / MOST)) * SLOT_MS;
     const first = Math.min(...this.#slots.keys());
-    const made = Array.from({ length: Math.ceil(time / long) }, (_, at) => ({ from: at * long, long: Math.min(long, time - at * long), sent: 0, received: 0 }));
+    const made = Array.from({ length: Math.ceil(time / long) }, (_, at) => ({
+      from: at * long, long: Math.min(long, time - at * long), sent: 0, received: 0,
+    }));
     for (const [at, { sent, received }] of this.#slots) {
       const bucket = made[Math.floor((at - first) / long)];
       bucket.sent += sent;

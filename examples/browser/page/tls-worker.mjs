@@ -59,13 +59,17 @@ async function dialled(settings, at, signal) {
   const peer = `${servername} ${host}:${port}`;
   return (await client).connect({
     host, port, signal,
-    context: { ca: ca || undefined, cert: cert || undefined, key: key || undefined, passphrase: passphrase || undefined, minVersion, maxVersion },
+    context: {
+      ca: ca || undefined, cert: cert || undefined, key: key || undefined, passphrase: passphrase || undefined, minVersion, maxVersion,
+    },
     options: {
       servername, ALPNProtocols: alpn.length > 0 ? alpn : undefined, trace: true, sessionEvent: true,
       session: resume ? sessions.get(peer) : undefined,
     },
-    onstep(name, more) {
-      say({ step: { name, at: at(), times: more && { ...more.times, opened: more.times.opened - performance.now() + at() }, address: more?.address } });
+    onstep(name, reached) {
+      const now = at();
+      const times = reached && { ...reached.times, opened: now - (performance.now() - reached.times.opened) };
+      say({ step: { name, at: now, times, address: reached?.address } });
     },
     onevent({ tag, val }) {
       if (tag === 'trace') say({ message: { at: at(), line: val } });
@@ -125,9 +129,11 @@ async function look(settings, at) {
       options: { servername, ALPNProtocols: alpn.length > 0 ? alpn : undefined, rejectUnauthorized: false },
     });
     const info = await tls.opened;
-    say({ chain: { ...chain(tls.connection, info.peerCertificates.length), error: info.authorizationError && plain(info.authorizationError) } });
+    const error = info.authorizationError && plain(info.authorizationError);
+    say({ chain: { ...chain(tls.connection, info.peerCertificates.length), error } });
     await Promise.all([tls.writable.close(), tls.readable.cancel()]);
-    say({ note: { at: at(), text: 'A second connection, without a certificate of yours and without a request, fetched the chain to show it.' } });
+    const text = 'A second connection, without a certificate of yours and without a request, fetched the chain to show it.';
+    say({ note: { at: at(), text } });
   } catch (error) {
     say({ note: { at: at(), text: `A second connection, to fetch the chain, failed: ${error.message}` } });
   }

@@ -41,13 +41,21 @@ export const REASONS = {
     means: 'The server sent one certificate only, and its issuer is not among those you trust.', blame: 'last',
     remedy: 'The server should send its intermediates, too; or give its issuer as the CA.',
   },
-  CERT_HAS_EXPIRED: { means: 'A certificate of the chain is too old.', blame: 'expired', remedy: 'The server needs a new one. Or is your clock wrong?' },
-  CERT_NOT_YET_VALID: { means: 'A certificate of the chain is not valid yet.', blame: 'early', remedy: 'Is your clock, or the issuer’s, wrong?' },
+  CERT_HAS_EXPIRED: {
+    means: 'A certificate of the chain is too old.', blame: 'expired', remedy: 'The server needs a new one. Or is your clock wrong?',
+  },
+  CERT_NOT_YET_VALID: {
+    means: 'A certificate of the chain is not valid yet.', blame: 'early', remedy: 'Is your clock, or the issuer’s, wrong?',
+  },
   CERT_REVOKED: { means: 'A certificate of the chain was revoked by its issuer.', remedy: 'Do not use it.' },
-  CERT_SIGNATURE_FAILURE: { means: 'A signature of the chain is wrong.', remedy: 'Somebody changed a certificate, or another key signed it.' },
+  CERT_SIGNATURE_FAILURE: {
+    means: 'A signature of the chain is wrong.', remedy: 'Somebody changed a certificate, or another key signed it.',
+  },
   INVALID_CA: { means: 'A certificate that may not issue others did so.', remedy: 'The server’s chain is wrong.' },
   PATH_LENGTH_EXCEEDED: { means: 'There are more certificates below a CA than it allows.', remedy: 'The server’s chain is wrong.' },
-  INVALID_PURPOSE: { means: 'A certificate is not meant for a TLS server.', blame: 'first', remedy: 'The server needs one with the usage serverAuth.' },
+  INVALID_PURPOSE: {
+    means: 'A certificate is not meant for a TLS server.', blame: 'first', remedy: 'The server needs one with the usage serverAuth.',
+  },
   CERT_UNTRUSTED: { means: 'The chain can’t be trusted, for a reason that has no name of its own.', remedy: 'The message says more.' },
   UNABLE_TO_GET_CRL: { means: 'There is no revocation list for a certificate.', remedy: 'Give the list of its issuer.' },
   CRL_HAS_EXPIRED: { means: 'A revocation list is too old.', remedy: 'Fetch a newer one.' },

@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { start } from '../server.mjs';
 import { launch } from './chromium.mjs';
 
-const server = await start({ demo: false, connections: 64, extra: { '/exchange-worker.mjs': fileURLToPath(new URL('exchange-worker.mjs', import.meta.url)) } });
+const exchange = fileURLToPath(new URL('exchange-worker.mjs', import.meta.url));
+const server = await start({ demo: false, connections: 64, extra: { '/exchange-worker.mjs': exchange } });
 const { context, close } = await launch();
 const page = context.pages()[0] ?? await context.newPage();
 await page.goto(server.url);

@@ -48,7 +48,8 @@ for (const version of ['TLSv1.2', 'TLSv1.3']) {
 
   test(`${version}: a second connection resumes the session of the first`, async () => {
     const server = await serve(authority, { connections: 2, options: ['-www'] });
-    const report = await agent.connect(server, await setup({ minVersion: version, maxVersion: version, turn: 'First', bytes: 0, connections: 2 }));
+    const order = { minVersion: version, maxVersion: version, turn: 'First', bytes: 0, connections: 2 };
+    const report = await agent.connect(server, await setup(order));
     server.kill();
     await server.over;
     assert.deepEqual([report.failure, report.resumed, report.authorized], [null, true, true]);

@@ -111,6 +111,19 @@ test('each side ends by itself', async () => {
   await target.close();
 });
 
+test('a name is looked up by the bridge', async () => {
+  const target = await listen();
+  const page = await open();
+  server.targets.allow(`localhost:${target.port}`);
+  page.order({ connect: { host: 'localhost', port: target.port } });
+  const { connected } = await page.said();
+  assert.equal(connected.address, '127.0.0.1');
+  assert.ok(connected.lookup > 0 && connected.dial > 0, JSON.stringify(connected));
+  page.close();
+  await page.closed;
+  await target.close();
+});
+
 test('a target that cuts the connection is no target that ends it', async () => {
   const target = await listen();
   const page = await open(target);

@@ -1,5 +1,5 @@
-// The page's own TLS (`client.mjs`), with the conversation of the tests in place of HTTP. `agent.mjs` serves it beside the page's files, and
-// posts `{id, setup, port}`; the answer is `{id, report}`, or `{id, fault}`.
+// The page's own TLS (`client.mjs`), with the conversation of the tests in place of HTTP. `agent.mjs` serves it beside the page's files,
+// and posts `{id, setup, port}`; the answer is `{id, report}`, or `{id, fault}`.
 
 import { Client } from '/client.mjs';
 

@@ -55,8 +55,8 @@ export class Authority {
  */
 export async function serve(authority, { options = [], bytes = 0, connections = 1 } = {}) {
   const child = spawn('openssl', [
-    's_server', '-accept', '127.0.0.1:0', '-naccept', `${connections}`, '-cert', authority.file('server.pem'), '-key', authority.file('server.key'),
-    ...options,
+    's_server', '-accept', '127.0.0.1:0', '-naccept', `${connections}`, '-cert', authority.file('server.pem'),
+    '-key', authority.file('server.key'), ...options,
   ]);
   const said = [];
   const payload = randomBytes(bytes).map((byte) => byte | 0x80);

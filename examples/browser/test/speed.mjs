@@ -23,7 +23,8 @@ for (const [what, resume] of [['full', false], ['resumed', true]]) {
     await connect();
     times.push(Number.parseFloat(await text('[data-fact=time]')));
   }
-  console.log(`handshake     ${what.padEnd(8)} ${median(times).toFixed(1)} ms, the median of ${HANDSHAKES}, ${await text('[data-fact=group]')}`);
+  const group = await text('[data-fact=group]');
+  console.log(`handshake     ${what.padEnd(8)} ${median(times).toFixed(1)} ms, the median of ${HANDSHAKES}, ${group}`);
 }
 for (const kind of ['download', 'upload', 'echo']) {
   await page.selectOption('#kind', kind);
