@@ -32,6 +32,8 @@ class Socket extends net.Socket {
   #reported = false;
   #secure = false;
   #server;
+  /** The last one that the server gave. Caches may hold it weakly, as undici's does: it lives as long as the connection. */
+  #session;
   #failing = false;
   #finished;
   #lost = false;
@@ -331,7 +333,9 @@ class Socket extends net.Socket {
   #event({ tag, val }) {
     switch (tag) {
       case 'secure': return this.#secured();
-      case 'session': return this.emit('session', buffer(val));
+      case 'session':
+        this.#session = buffer(val);
+        return this.emit('session', this.#session);
       case 'keylog': return this.#keylog(Buffer.from(`${val}\n`));
       case 'trace': return process.stderr.write(`${val}\n`);
       case 'ocsp-response': return this.emit('OCSPResponse', val ? buffer(val) : null);
