@@ -455,7 +455,7 @@ class Socket extends net.Socket {
     if (this.destroyed) return;
     if (!this.#reported) {
       this.#reported = true;
-      statistics.failed += 1;
+      if (this.#connection !== undefined) statistics.failed += 1;
       if (this.#own.failed) {
         // Whoever listens may want to say something to the client in clear: so it is asked before the transport goes.
         this.#own.failed(error, this);
