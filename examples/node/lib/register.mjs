@@ -7,6 +7,9 @@ import { showThrough } from './stream-socket.mjs';
 
 const builtin = createRequire(import.meta.url)('node:tls');
 
+// What `node --tls-max-v1.2` and its like have asked for.
+for (const name of ['DEFAULT_MIN_VERSION', 'DEFAULT_MAX_VERSION']) if (builtin[name]) tls[name] = builtin[name];
+
 showThrough(builtin.TLSSocket, tls.TLSSocket);
 
 for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(tls))) {
