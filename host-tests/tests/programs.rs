@@ -13,6 +13,7 @@ use host_tests::certificates::{Identity, Kind};
 use host_tests::exchange::payload_of;
 use host_tests::peers::command::Peer;
 use host_tests::peers::{node, within};
+use host_tests::postgres::{self, Postgres, Settings};
 use host_tests::rows;
 use host_tests::setup::{SERVER_NAME, Turn};
 use host_tests::table::{self, Row};
@@ -35,6 +36,11 @@ fn main() {
             all.push(program.row(&words, move |side| Process::of(side, Tls::Ours, Tls::Ours, other.path.clone())));
         }
     }
+    all.extend(rows! {
+        "pg":
+        pg_asks_postgresql,
+        pg_asks_postgresql_that_speaks_tls_1_2,
+    });
     all.extend(rows! {
         "strangers":
         curl_gets_a_page_of_express,
@@ -130,6 +136,10 @@ impl Program {
         listening.finish(&server, self).await.context("the server")?;
 
         said.extend(seen);
+        self.check_bodies(&said)
+    }
+
+    fn check_bodies(&self, said: &[Value]) -> Result<()> {
         let mut bodies = Vec::new();
         said.iter().for_each(|said| find_bodies(said, &mut bodies));
         ensure!(bodies.len() == self.bodies, "they tell of {} bodies, not of {}: {said:?}", bodies.len(), self.bodies);
@@ -270,6 +280,47 @@ fn programs() -> Vec<Program> {
             ..Program::new("grpc-js")
         },
     ]
+}
+
+async fn pg_asks_postgresql() -> Result<()> {
+    ask_postgresql(None, "TLSv1.3").await
+}
+
+async fn pg_asks_postgresql_that_speaks_tls_1_2() -> Result<()> {
+    ask_postgresql(Some("TLSv1.2"), "TLSv1.2").await
+}
+
+/// By `SSLRequest`, with a client certificate, and with a password that is bound to the connection.
+async fn ask_postgresql(max_protocol_version: Option<&'static str>, protocol: &str) -> Result<()> {
+    prepare().await?;
+    let settings = Settings { max_protocol_version, ..Settings::new(Kind::P256.server()) };
+    let server = Postgres::start(&settings).await?;
+    let role = postgres::client(postgres::USER, &Kind::P256.authority());
+    let program = Program {
+        environment: vec![
+            ("CERT", role.certificate_path().display().to_string()),
+            ("KEY", role.key_path().display().to_string()),
+            ("PGHOST", "127.0.0.1".to_string()),
+            ("PGPORT", server.port.to_string()),
+            ("PGUSER", postgres::USER.to_string()),
+            ("PGPASSWORD", postgres::PASSWORD.to_string()),
+            ("PGDATABASE", postgres::DATABASE.to_string()),
+        ],
+        ..Program::new("pg")
+    };
+    let process = Process::of(Side::Client, Tls::Ours, Tls::Nodes, node::program());
+    let mut client = process.start(&program, Some(server.port)).await?;
+    let mut said = Vec::new();
+    within(client.say(1, &mut said)).await?;
+    let seen_by_server = json!({ "ssl": true, "version": protocol, "client_dn": "/O=guest-tls/CN=alice" });
+    contains(
+        &said[0],
+        &json!({ "protocol": protocol, "authorized": true, "peer": SERVER_NAME, "tls": seen_by_server }),
+    )?;
+    client.finish(&process, &program).await?;
+    program.check_bodies(&said)?;
+    server.stop().await;
+    Ok(())
 }
 
 async fn curl_gets_a_page_of_express() -> Result<()> {
