@@ -70,5 +70,5 @@ const PASSED_ON = ['secureConnect', 'session', 'OCSPResponse'];
 const SHOWN = [
   'encrypted', 'secureConnecting', 'alpnProtocol', 'servername', 'authorized', 'authorizationError', 'getCipher', 'getProtocol', 'getPeerCertificate', 'getCertificate',
   'getPeerX509Certificate', 'getX509Certificate', 'getSession', 'isSessionReused', 'exportKeyingMaterial', 'getEphemeralKeyInfo',
-  'localAddress', 'localPort', 'localFamily', 'remoteAddress', 'remotePort', 'remoteFamily',
+  'setNoDelay', 'setKeepAlive', 'ref', 'unref', 'localAddress', 'localPort', 'localFamily', 'remoteAddress', 'remotePort', 'remoteFamily',
 ];
