@@ -35,11 +35,13 @@ export function alpnList(protocols) {
  * * `transmit(bytes)`: bytes for the transport; what it returns says whether it takes more now. If not, call `drained` later.
  * * `event(event)`: an event of the component's, `{tag, val}`.
  * * `data(bytes)`: cleartext; what it returns says whether it takes more now. If not, call `read` later.
+ * * `taken()` (optional): all that came from the transport was taken, so `full` is false again.
  * * `end()`: the peer has closed its side by `close_notify`.
  * * `fail(error)`: what ended the connection, after the last bytes, an alert among them, were given to `transmit`.
  * * `ended()`: our end, and all that was written before it, were given to `transmit`.
  *
- * No method throws: what goes wrong goes to `fail`, once.
+ * No method throws: what goes wrong with the connection goes to `fail`, once. What the functions of `wire` throw is the application's own
+ * error: the connection goes on, and the error goes where the runtime brings those that nobody catches.
  */
 export class Connection {
   #guest;
@@ -77,7 +79,7 @@ export class Connection {
     return this.#pair === undefined;
   }
 
-  /** Whether what came from the transport waits to be taken: it should bring no more before `wire.event` or `wire.data` was called. */
+  /** Whether what came from the transport waits to be taken: it should bring no more before `wire.taken` was called. */
   get full() {
     return this.#received.length > 0;
   }
@@ -178,6 +180,7 @@ export class Connection {
       this.#again = true;
       if (taken < first.length) this.#received[0] = first.subarray(taken);
       else this.#received.shift();
+      if (this.#received.length === 0) this.#tell(() => this.#wire.taken?.());
     }
     if (this.#receivedEnd && !this.#toldEnd) {
       this.#toldEnd = true;
@@ -191,7 +194,7 @@ export class Connection {
       const event = this.ask((pair) => pair.nextEvent());
       if (event === undefined) return;
       this.#again = true;
-      this.#wire.event(event);
+      this.#tell(() => this.#wire.event(event));
     }
   }
 
@@ -206,7 +209,7 @@ export class Connection {
       } else {
         this.#again = true;
         this.#writing = undefined;
-        done();
+        this.#tell(done);
       }
     }
     if (this.#ended && !this.#toldOurEnd) {
@@ -223,10 +226,10 @@ export class Connection {
       this.#again = true;
       if (read.tag === 'end') {
         this.#peerEnded = true;
-        this.#wire.end();
+        this.#tell(() => this.#wire.end());
         return;
       }
-      this.#reads = this.#wire.data(read.val) !== false;
+      this.#reads = this.#tell(() => this.#wire.data(read.val)) !== false;
     }
   }
 
@@ -238,12 +241,12 @@ export class Connection {
         // Before the handshake is done, what is written waits in the component, and so does the end.
         if (this.#toldOurEnd && !this.#sentOurEnd && this.ask((pair) => pair.protocol()) !== undefined) {
           this.#sentOurEnd = true;
-          this.#wire.ended();
+          this.#tell(() => this.#wire.ended());
         }
         return;
       }
       this.#again = true;
-      this.#transportTakes = this.#wire.transmit(bytes) !== false;
+      this.#transportTakes = this.#tell(() => this.#wire.transmit(bytes)) !== false;
     }
   }
 
@@ -256,16 +259,27 @@ export class Connection {
         for (;;) {
           const read = this.ask((pair) => pair.readCleartext(BigInt(CHUNK)));
           if (read?.tag !== 'data') break;
-          this.#wire.data(read.val);
+          this.#tell(() => this.#wire.data(read.val));
         }
       } catch {
         // The same error again: all that there was has been read.
       }
-      for (let bytes; (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#wire.transmit(bytes);
+      for (let bytes; (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#tell(() => this.#wire.transmit(bytes));
       // An alert is traced when it goes to the transport.
       this.#events();
     }
-    this.#wire.fail(error);
+    this.#tell(() => this.#wire.fail(error));
+  }
+
+  /** Calls the application, whose exceptions must neither stop the pump nor be taken for the connection's. */
+  #tell(call) {
+    try {
+      return call();
+    } catch (error) {
+      if (error === this.#guest.fault) throw error;
+      queueMicrotask(() => { throw error; });
+      return undefined;
+    }
   }
 
   #count(ask, kind) {
