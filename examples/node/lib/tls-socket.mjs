@@ -39,7 +39,10 @@ class Socket extends net.Socket {
   #lost = false;
   /** The caller's own error, in place of the component's for having been told to stop. */
   #reason;
+  #soon = false;
   #transport;
+  /** The callback of a write that is under way. */
+  #unanswered;
   #writing;
 
   constructor(socket, options = {}) {
@@ -83,7 +86,7 @@ class Socket extends net.Socket {
   }
 
   get pending() {
-    return this.#transport === undefined || Boolean(this.#transport.connecting);
+    return this.destroyed || this.#transport === undefined || Boolean(this.#transport.connecting);
   }
 
   address() {
@@ -149,8 +152,11 @@ class Socket extends net.Socket {
   }
 
   setTimeout(milliseconds, callback) {
-    if (typeof milliseconds !== 'number' || !(milliseconds >= 0)) {
-      throw failure('ERR_INVALID_ARG_VALUE', `the time has to be a number of milliseconds, not ${String(milliseconds)}`);
+    if (typeof milliseconds !== 'number') {
+      throw failure('ERR_INVALID_ARG_TYPE', `the time has to be a number of milliseconds, not ${String(milliseconds)}`);
+    }
+    if (!(milliseconds >= 0 && milliseconds < Infinity)) {
+      throw failure('ERR_OUT_OF_RANGE', `the time has to be a finite number of milliseconds, not less than 0, and is ${milliseconds}`);
     }
     if (callback !== undefined && typeof callback !== 'function') throw failure('ERR_INVALID_ARG_TYPE', 'the callback has to be a function');
     clearTimeout(this.#idleTimer);
@@ -178,7 +184,11 @@ class Socket extends net.Socket {
 
   _write(chunk, encoding, callback) {
     const piece = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
-    const taken = () => callback(this.#lost ? lost() : null);
+    const taken = () => {
+      this.#unanswered = undefined;
+      callback(this.#lost ? lost() : null);
+    };
+    this.#unanswered = callback;
     if (this.#connection === undefined) this.#writing = { piece, taken };
     else this.#connection.write(piece, taken);
   }
@@ -200,16 +210,32 @@ class Socket extends net.Socket {
     this.connecting = false;
     this.secureConnecting = false;
     this.#connection?.drop();
+    this.#unanswered?.(error ?? (this.#secure ? canceled() : tooEarly()));
+    this.#unanswered = undefined;
     const transport = this.#transport;
     if (transport !== undefined) {
       const polite = this.writableFinished && this.readableEnded;
-      if (this.#failing) linger(transport);
+      if (this.#failing || (this.#soon && this.writableFinished)) linger(transport);
       else if (polite && !transport.destroyed) finish(transport);
       else transport.destroy();
     }
     callback(error);
     // net.Socket has streams not do it.
     if (this._writableState?.emitClose === false) process.nextTick(() => this.emit('close', Boolean(error)));
+  }
+
+  /** Ends our side, and destroys the stream when all was sent: the peer can read all of it. */
+  destroySoon() {
+    this.#soon = true;
+    super.destroySoon();
+  }
+
+  /** Ends the transport, which has to be TCP, by a reset. Error: `ERR_INVALID_HANDLE_TYPE`. */
+  resetAndDestroy() {
+    const transport = this.#transport;
+    if (typeof transport?.resetAndDestroy !== 'function') throw failure('ERR_INVALID_HANDLE_TYPE', 'only TCP can be reset');
+    transport.resetAndDestroy();
+    return this.destroy();
   }
 
   // The handshake. ---------------------------------------------------------------------------------------------------------------------
@@ -287,10 +313,8 @@ class Socket extends net.Socket {
         return true;
       },
       event: (event) => this.#event(event),
-      data: (piece) => {
-        this.#resume();
-        return this.push(buffer(piece));
-      },
+      taken: () => this.#resume(),
+      data: (piece) => this.push(buffer(piece)),
       end: () => this.push(null),
       fail: (error) => {
         this.#failing = true;
@@ -372,12 +396,13 @@ class Socket extends net.Socket {
         }
       };
     };
-    // A callback that throws ends its connection, not the process.
+    // A callback that throws ends its connection; the exception is the application's, as in Node.
     const run = (work, done) => {
       try {
         work(done);
       } catch (error) {
         done(error);
+        throw error;
       }
     };
     switch (tag) {
@@ -436,7 +461,7 @@ class Socket extends net.Socket {
     if (info.authorizationError) this.authorizationError = info.authorizationError.code;
     const check = this.#own.checkServerIdentity;
     if (check && info.authorized) {
-      const error = check(this.#own.host, this.getPeerCertificate(true));
+      const error = this.#checked(check);
       if (error) {
         this.authorized = false;
         this.authorizationError = error.code ?? error.message;
@@ -449,6 +474,15 @@ class Socket extends net.Socket {
     this.#own.secure?.(this);
   }
 
+  /** What the caller's check of the server's name says. One that throws must not count as one that is content. */
+  #checked(check) {
+    try {
+      return check(this.#own.host, this.getPeerCertificate(true));
+    } catch (error) {
+      return error ?? failure('ERR_TLS_CERT_ALTNAME_INVALID', 'checkServerIdentity threw nothing');
+    }
+  }
+
   // Its end. ---------------------------------------------------------------------------------------------------------------------------
 
   #giveUp(error) {
@@ -458,8 +492,11 @@ class Socket extends net.Socket {
       if (this.#connection !== undefined) statistics.failed += 1;
       if (this.#own.failed) {
         // Whoever listens may want to say something to the client in clear: so it is asked before the transport goes.
-        this.#own.failed(error, this);
-        this.destroy();
+        try {
+          this.#own.failed(error, this);
+        } finally {
+          this.destroy();
+        }
         return;
       }
     }
@@ -638,6 +675,14 @@ export function normalized([first, second]) {
 
 function lost() {
   return failure('EPIPE', 'write EPIPE: the transport was closed before all was sent', { syscall: 'write' });
+}
+
+function canceled() {
+  return failure('ECANCELED', 'write ECANCELED: the socket was destroyed before all was sent', { syscall: 'write' });
+}
+
+function tooEarly() {
+  return failure('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', 'the socket was closed before the connection was established');
 }
 
 /** Ends a transport after what was given to it. */
