@@ -1,5 +1,7 @@
 // Bytes and text.
 
+import { failure } from './errors.mjs';
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -9,8 +11,7 @@ export function bytes(value, name) {
   if (value instanceof Uint8Array) return value;
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  const error = new TypeError(`${name} has to be a string, a buffer or a view of one, not ${value === null ? 'null' : typeof value}`);
-  throw Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
+  throw failure('ERR_INVALID_ARG_TYPE', `${name} has to be a string, a buffer or a view of one, not ${value === null ? 'null' : typeof value}`);
 }
 
 /** Bytes as text in UTF-8. */

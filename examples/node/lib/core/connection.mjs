@@ -1,7 +1,7 @@
 // One connection: a `secure-pair`, and the moving of bytes between its two sides.
 
 import { bytes, text } from './bytes.mjs';
-import { fromGuest } from './errors.mjs';
+import { failure, fromGuest } from './errors.mjs';
 import { drop } from './guest.mjs';
 
 /**
@@ -313,7 +313,10 @@ const flag = (name) => (made, value) => made[name](Boolean(value));
 
 const SETTERS = {
   isServer: flag('setIsServer'),
-  servername: (made, name) => made.setServername(name),
+  servername(made, name) {
+    if (typeof name !== 'string') throw failure('ERR_INVALID_ARG_TYPE', `servername has to be a string, not ${typeof name}`);
+    made.setServername(name);
+  },
   ALPNProtocols: (made, protocols) => made.setAlpnProtocols(alpnList(protocols)),
   requestCert: flag('setRequestCert'),
   rejectUnauthorized: flag('setRejectUnauthorized'),

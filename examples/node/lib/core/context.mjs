@@ -83,13 +83,22 @@ const SETTERS = {
   ecdhCurve: (made, groups) => made.setEcdhCurve(text(groups, 'ecdhCurve')),
   honorCipherOrder: (made, honor) => made.setHonorCipherOrder(Boolean(honor)),
   sessionIdContext: (made, context) => made.setSessionIdContext(bytes(context, 'sessionIdContext')),
-  sessionTimeout: (made, seconds) => made.setSessionTimeout(seconds),
-  ticketKeys: (made, keys) => made.setTicketKeys(bytes(keys, 'ticketKeys')),
+  sessionTimeout: (made, seconds) => made.setSessionTimeout(whole(seconds, 'sessionTimeout')),
+  ticketKeys(made, keys) {
+    if (typeof keys === 'string') throw failure('ERR_INVALID_ARG_TYPE', 'ticketKeys has to be a buffer or a view of one, not a string');
+    made.setTicketKeys(bytes(keys, 'ticketKeys'));
+  },
 };
 
 function text(value, name) {
   if (typeof value === 'string') return value;
   throw failure('ERR_INVALID_ARG_TYPE', `${name} has to be a string, not ${value === null ? 'null' : typeof value}`);
+}
+
+function whole(value, name) {
+  if (typeof value !== 'number') throw failure('ERR_INVALID_ARG_TYPE', `${name} has to be a number, not ${typeof value}`);
+  if (Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
+  throw failure('ERR_OUT_OF_RANGE', `${name} has to be a whole number of seconds, and is ${value}`);
 }
 
 /** A version that is never spoken. */

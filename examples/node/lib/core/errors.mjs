@@ -29,7 +29,14 @@ export function codeName(code) {
 
 /** An error of our own, in the manner of Node's. */
 export function failure(code, message, more) {
-  return Object.assign(new (KINDS[code] ?? Error)(message), { code }, more);
+  const error = Object.assign(new (KINDS[code] ?? Error)(message), { code }, more);
+  OWN.add(error);
+  return error;
+}
+
+/** Whether `failure` made it: then it is about what the caller gave, and the component was not at work. */
+export function isOwn(error) {
+  return OWN.has(error);
 }
 
 function fromList(payload) {
@@ -42,9 +49,11 @@ function fromList(payload) {
   return errors[0];
 }
 
+const OWN = new WeakSet();
+
 const KINDS = {
   ERR_INVALID_ARG_TYPE: TypeError, ERR_INVALID_ARG_VALUE: TypeError, ERR_OUT_OF_RANGE: RangeError,
-  ERR_TLS_INVALID_PROTOCOL_METHOD: TypeError, ERR_TLS_INVALID_PROTOCOL_VERSION: TypeError,
+  ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS: TypeError, ERR_TLS_INVALID_CONTEXT: TypeError, ERR_TLS_INVALID_PROTOCOL_METHOD: TypeError, ERR_TLS_INVALID_PROTOCOL_VERSION: TypeError,
   ERR_TLS_PROTOCOL_VERSION_CONFLICT: TypeError,
 };
 

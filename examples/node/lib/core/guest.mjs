@@ -1,7 +1,7 @@
 // An instance of the component.
 
 import { instantiate } from '../component/guest-tls.js';
-import { fromThrown } from './errors.mjs';
+import { fromThrown, isOwn } from './errors.mjs';
 import { imports } from './wasi.mjs';
 
 /**
@@ -28,6 +28,8 @@ export class Guest {
     try {
       return work(this.interfaces);
     } catch (thrown) {
+      // A value that was refused before the component had it harms nobody; whatever else comes out of it may have left it in any state.
+      if (isOwn(thrown)) throw thrown;
       const error = fromThrown(thrown);
       if (error === thrown) {
         if (isCallers(error)) throw error;
