@@ -14,7 +14,6 @@ export function connect(...args) {
   const options = { ...normalized(args), ...(args.length > 1 && last !== null && typeof last === 'object' ? last : {}) };
   const host = options.servername || options.host || options.socket?._host || 'localhost';
   if (options.rejectUnauthorized === undefined) options.rejectUnauthorized = !allowsUnauthorized();
-  if (options.ALPNCallback) throw failure('ERR_INVALID_ARG_VALUE', 'ALPNCallback is a server\'s: give a client ALPNProtocols');
   const { checkServerIdentity: check, timeout } = options;
   if (check !== undefined && typeof check !== 'function') throw failure('ERR_INVALID_ARG_TYPE', 'checkServerIdentity has to be a function');
   const own = check !== undefined && check !== checkServerIdentity;

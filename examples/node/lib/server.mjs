@@ -108,8 +108,8 @@ class State {
   }
 
   replace(options) {
+    this.#context = createSecureContext(options);
     const { ticketKeys } = options;
-    this.#context = createSecureContext({ ...options });
     if (ticketKeys) this.setTicketKeys(ticketKeys);
   }
 

@@ -47,6 +47,7 @@ class Socket extends net.Socket {
 
   constructor(socket, options = {}) {
     const own = options[internal] ?? {};
+    if (socket && typeof socket.on !== 'function') throw failure('ERR_INVALID_ARG_TYPE', `socket has to be a duplex stream, not ${typeof socket}`);
     super({ allowHalfOpen: Boolean(options.allowHalfOpen ?? (own.server ? false : socket?.allowHalfOpen)) });
     if (own.server) {
       this.server = own.server;
@@ -506,13 +507,17 @@ class Socket extends net.Socket {
   #transportClosed() {
     if (this.destroyed) return;
     if (!this.#secure) {
-      const whose = this.#server ? 'socket hang up' : 'Client network socket disconnected before secure TLS connection was established';
-      this.#giveUp(failure('ECONNRESET', whose, this.#own.peer));
+      this.#giveUp(this.#hungUp());
       return;
     }
     // Where the peer has not ended the connection before, that is a truncation: whoever reads finds it after what there is to read.
     this.#connection.receiveEnd();
     if (!this.destroyed && this.writableLength > 0) this.#giveUp(lost());
+  }
+
+  #hungUp() {
+    const whose = this.#server ? 'socket hang up' : 'Client network socket disconnected before secure TLS connection was established';
+    return failure('ECONNRESET', whose, this.#own.peer);
   }
 
   /** The transport goes on when there is room for what it brings. */
@@ -524,11 +529,12 @@ class Socket extends net.Socket {
     });
   }
 
-  /** For a certificate of another name, the properties that programs look at. */
+  /** Node's words for it, and the properties that programs look at. */
   #detailed(error) {
+    if (!this.#secure && error.code === 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING') return this.#hungUp();
     if (error.code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return error;
-    const [, reason] = error.message.split("altnames: ");
-    const detailed = identityError(reason ?? error.message, this.#options.servername || this.#own.host, this.getPeerCertificate(true));
+    const start = error.message.indexOf(WORDS) + WORDS.length;
+    const detailed = identityError(start < WORDS.length ? error.message : error.message.slice(start), this.#options.servername || this.#own.host, this.getPeerCertificate(true));
     return Object.assign(detailed, { alert: error.alert });
   }
 
@@ -702,6 +708,9 @@ function linger(transport) {
   transport.end();
   transport.resume();
 }
+
+/** What the component's error of a name begins with. */
+const WORDS = "altnames: ";
 
 /** A client that has no name to check still needs one for its sessions; an address is not sent. */
 const NO_NAME = '0.0.0.0';
