@@ -635,7 +635,8 @@ class Socket extends net.Socket {
 
   /** New keys for both directions (row K20). TLS 1.3 only. */
   updateKeys() {
-    this.#connection?.answer((pair) => pair.updateKeys());
+    this.#ask((pair) => pair.updateKeys());
+    this.#connection?.move();
   }
 
   /** It never is done (row K14). */

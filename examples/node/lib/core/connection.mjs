@@ -59,6 +59,7 @@ export class Connection {
   #failed = false;
   #moving = false;
   #again = false;
+  #asked = false;
   #writing;
   #total = { read: 0, written: 0 };
 
@@ -133,6 +134,7 @@ export class Connection {
   /** Answers a question, by a method of the pair's. Throws the component's error. */
   answer(answer) {
     const answered = this.ask(answer);
+    this.#asked = false;
     this.move();
     return answered;
   }
@@ -194,6 +196,7 @@ export class Connection {
       const event = this.ask((pair) => pair.nextEvent());
       if (event === undefined) return;
       this.#again = true;
+      if (QUESTIONS.has(event.tag)) this.#asked = true;
       this.#tell(() => this.#wire.event(event));
     }
   }
@@ -238,8 +241,8 @@ export class Connection {
       const bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK)));
       if (bytes === undefined) return;
       if (bytes.length === 0) {
-        // Before the handshake is done, what is written waits in the component, and so does the end.
-        if (this.#toldOurEnd && !this.#sentOurEnd && this.ask((pair) => pair.protocol()) !== undefined) {
+        // Before the handshake is done, or a question is answered, what is written waits in the component, and so does the end.
+        if (this.#toldOurEnd && !this.#sentOurEnd && !this.#asked && this.ask((pair) => pair.protocol()) !== undefined) {
           this.#sentOurEnd = true;
           this.#tell(() => this.#wire.ended());
         }
@@ -334,6 +337,9 @@ const SETTERS = {
   handshakeTimeout: (made, milliseconds) => made.setHandshakeTimeout(milliseconds),
   bufferLimit: (made, limit) => made.setBufferLimit(limit),
 };
+
+/** The events that wait for an answer. */
+const QUESTIONS = new Set(['sni', 'alpn', 'resume-session', 'new-session', 'ocsp-request']);
 
 /** The most that is moved at once: all that a call is given is copied, whether it is taken or not. */
 const CHUNK = 65536;
