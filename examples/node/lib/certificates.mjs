@@ -4,9 +4,9 @@ import net from 'node:net';
 
 import { failure } from './core/errors.mjs';
 
-/** A certificate of the component's in the shape of `getPeerCertificate()`. */
+/** A certificate of the component's in the shape of `getPeerCertificate()`: what it does not have is undefined. */
 export function legacyObject(certificate) {
-  const shown = {
+  return {
     subject: names(certificate.subject),
     issuer: names(certificate.issuer),
     subjectaltname: certificate.subjectaltname,
@@ -27,8 +27,6 @@ export function legacyObject(certificate) {
     serialNumber: certificate.serialNumber,
     raw: buffer(certificate.raw),
   };
-  for (const name of Object.keys(shown)) if (shown[name] === undefined) delete shown[name];
-  return shown;
 }
 
 /** A chain, leaf first, with each one's issuer as its `issuerCertificate`; one that signed itself is its own. */

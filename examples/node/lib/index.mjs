@@ -24,10 +24,15 @@ function convertALPNProtocols(protocols, out) {
   }));
 }
 
+/** How certificates may be compressed (row O26): zlib both ways, brotli only where a peer does it. */
+function getCertificateCompressionAlgorithms() {
+  return ['zlib', 'brotli'];
+}
+
 const tls = {
   CLIENT_RENEG_LIMIT, CLIENT_RENEG_WINDOW, SecureContext, SecurePair, Server, TLSSocket, checkServerIdentity, connect, convertALPNProtocols,
-  convertNPNProtocols: convertALPNProtocols, createSecureContext, createSecurePair, createServer, getCACertificates, getCiphers,
-  setDefaultCACertificates,
+  convertNPNProtocols: convertALPNProtocols, createSecureContext, createSecurePair, createServer, getCACertificates,
+  getCertificateCompressionAlgorithms, getCiphers, setDefaultCACertificates,
   get rootCertificates() {
     return rootCertificates();
   },
@@ -45,6 +50,7 @@ export default tls;
 export { tls as 'module.exports' };
 export {
   CLIENT_RENEG_LIMIT, CLIENT_RENEG_WINDOW, SecureContext, SecurePair, Server, TLSSocket, checkServerIdentity, connect, convertALPNProtocols,
-  createSecureContext, createSecurePair, createServer, getCACertificates, getCiphers, setDefaultCACertificates,
+  createSecureContext, createSecurePair, createServer, getCACertificates,
+  getCertificateCompressionAlgorithms, getCiphers, setDefaultCACertificates,
 };
 export const { DEFAULT_CIPHERS, DEFAULT_ECDH_CURVE, DEFAULT_MAX_VERSION, DEFAULT_MIN_VERSION } = defaults;
