@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 
-import { both, connect, connected, heard, listening, nodes, ours, pause } from './support/both.mjs';
+import { both, connect, connected, heard, hello, listening, nodes, ours, pause } from './support/both.mjs';
 import { server as certificate } from './support/pki.mjs';
 
 const SELF = new URL('./support/throws.mjs', import.meta.url).pathname;
@@ -120,7 +120,7 @@ both('ALPNCallback: a choice, none, and one that was not offered', async (role) 
 
 both('newSession and resumeSession with late answers resume a session of TLS 1.2', async (role) => {
   const kept = new Map();
-  const server = await listening(role.servers, { maxVersion: 'TLSv1.2', secureOptions: NO_TICKET }, (far) => far.end('hello'));
+  const server = await listening(role.servers, { maxVersion: 'TLSv1.2', secureOptions: NO_TICKET }, hello);
   server.on('newSession', (id, data, done) => {
     kept.set(id.toString('hex'), data);
     setTimeout(done, 10);

@@ -46,6 +46,12 @@ export async function listening(module, options = {}, listener = undefined) {
   return server;
 }
 
+/** A listener of `secureConnection`. Node's server sends no close_notify where it ends within the listener itself. */
+export function hello(far) {
+  far.on('error', () => {});
+  setImmediate(() => far.end('hello'));
+}
+
 /** A client of `module`, which is destroyed after the test. */
 export function connect(module, port, options = {}, callback = undefined) {
   const socket = module.connect({ port, host: '127.0.0.1', servername: 'localhost', ca: authority.cert, ...options }, callback);
