@@ -1,12 +1,13 @@
 // Certificates as Node shows them (row K7), and the check of a server's name (row M7).
 
+import { X509Certificate } from 'node:crypto';
 import net from 'node:net';
 
 import { failure } from './core/errors.mjs';
 
-/** A certificate of the component's in the shape of `getPeerCertificate()`: what it does not have is undefined. */
+/** A certificate of the component's in the shape of `getPeerCertificate()`: what it does not have is undefined or left out, as this Node does. */
 export function legacyObject(certificate) {
-  return {
+  const shown = {
     subject: names(certificate.subject),
     issuer: names(certificate.issuer),
     subjectaltname: certificate.subjectaltname,
@@ -27,6 +28,9 @@ export function legacyObject(certificate) {
     serialNumber: certificate.serialNumber,
     raw: buffer(certificate.raw),
   };
+  leavesOut ??= !showsAll(certificate.raw);
+  if (leavesOut) for (const name of Object.keys(shown)) if (shown[name] === undefined) delete shown[name];
+  return shown;
 }
 
 /** A chain, leaf first, with each one's issuer as its `issuerCertificate`; one that signed itself is its own. */
@@ -73,6 +77,16 @@ export function checkServerIdentity(hostname, certificate) {
 export function identityError(reason, host, cert) {
   const message = `Hostname/IP does not match certificate's altnames: ${reason}`;
   return failure('ERR_TLS_CERT_ALTNAME_INVALID', message, { reason, host, cert });
+}
+
+/** Whether the runtime's own objects have the fields of other kinds of keys: Node 24's do, and Node 20's don't. */
+function showsAll(raw) {
+  try {
+    const shown = new X509Certificate(raw).toLegacyObject();
+    return 'modulus' in shown && 'asn1Curve' in shown;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a DNS name matches a pattern, whose left-most label may have one `*`, which stands for a part of one label (RFC 6125 section 6.4.3). */
@@ -141,3 +155,5 @@ function accesses(infoAccess) {
 function isDeepEqual(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
 }
+
+let leavesOut;
