@@ -12,6 +12,9 @@ import { authority, folder, issue, ornate, other, server as certificate } from '
 const rich = ornate();
 const wild = issue('wild', { alternatives: 'DNS:*.b.test' });
 
+/** Node's major version. */
+const NODE = Number.parseInt(process.versions.node, 10);
+
 /** Forms of `connect` (row M4, O23). */
 const FORMS = {
   'port, host, options, callback': (tls, port, options, done) => tls.connect(port, '127.0.0.1', options, done),
@@ -83,6 +86,8 @@ both('addContext, the newest first, with wildcards, and setSecureContext', async
     return CN;
   };
   for (const [name, wanted] of [['x.b.test', 'wild'], ['X.B.test', 'wild'], ['b.test', 'server'], ['a.test', 'server'], ['none.test', 'server']]) {
+    // Node 20's own looks at the case of letters.
+    if (role.servers === nodes && NODE < 24 && name !== name.toLowerCase()) continue;
     assert.equal(await shown(name), wanted, name);
   }
   server.setSecureContext(other);

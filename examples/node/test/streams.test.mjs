@@ -197,7 +197,8 @@ for (const [state, reach] of Object.entries(STATES).slice(0, 4)) {
     near.write('more', (error) => answers.push(error?.code));
     near.destroy();
     await until(() => answers.length === 2);
-    assert(answers.every((code) => typeof code === 'string'), `${answers}`);
+    // Node 20's own says of the first one that all went well.
+    if (role.clients === ours) assert(answers.every((code) => typeof code === 'string'), `${answers}`);
   });
 }
 
@@ -407,10 +408,14 @@ async function pair(role, options) {
   return connected(role.clients, role.servers, options);
 }
 
-async function text(stream) {
-  let whole = '';
-  for await (const piece of stream) whole += piece;
-  return whole;
+/** All that comes, without an iterator: that would destroy the stream at the end, also where it is half open. */
+function text(stream) {
+  return new Promise((resolve, reject) => {
+    let whole = '';
+    stream.on('data', (piece) => { whole += piece; });
+    stream.on('error', reject);
+    stream.on('end', () => resolve(whole));
+  });
 }
 
 async function digest(stream) {
