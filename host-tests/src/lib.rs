@@ -1,6 +1,6 @@
 //! A host for `guest-tls.wasm`: it serves and dials TCP for the component, and lets it talk to peers that are not ours.
 //!
-//! * [`host`]: wasmtime, with the interfaces that the component may import, and no others.
+//! * [`host`]: the component in wasmtime, by the crate `guest-tls-wasmtime`.
 //! * [`tls`]: an instance, and its resources as handles.
 //! * [`tcp`]: a TCP connection as streams of `wasi:io`; [`pump`]: what moves the bytes.
 //! * [`exchange`]: what is said over a connection.
@@ -16,7 +16,6 @@
 //! * [`postgres`]: a real PostgreSQL; [`wasi`]: guests that are not the product, such as commands.
 //! * [`ct`]: whether the time of an operation depends on a secret.
 
-pub mod bindings;
 pub mod certificates;
 pub mod conversation;
 pub mod ct;

@@ -4,14 +4,13 @@
 //! contract has one, is what the contract says.
 
 use anyhow::Result;
-use wasmtime::Store;
+use guest_tls_wasmtime::{Instance, bindings};
 use wasmtime::component::{Resource, ResourceAny};
 use wasmtime_wasi_io::bindings::wasi::io::poll::{Host as _, HostPollable};
 use wasmtime_wasi_io::poll::DynPollable;
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream, InputStream, OutputStream};
 
-use crate::bindings;
-use crate::host::{State, error};
+use crate::host::error;
 
 pub use bindings::exports::guest::tls::certificate::{Certificate, NameAttribute};
 pub use bindings::exports::guest::tls::secure_context::CertificateCompression;
@@ -27,10 +26,7 @@ pub type Answer<T> = Result<Result<T, Error>>;
 pub type Creation<T> = Result<Result<T, Vec<Error>>>;
 
 /// One instance. It does one call at a time.
-pub struct Tls {
-    store: Store<State>,
-    world: bindings::Tls,
-}
+pub struct Tls(Instance);
 
 /// What a context is made of; see `secure-context-options`.
 #[derive(Clone, Debug, Default)]
@@ -135,20 +131,20 @@ pub struct Socket(ResourceAny);
 pub struct Server(ResourceAny);
 
 impl Tls {
-    pub(crate) fn new(store: Store<State>, world: bindings::Tls) -> Tls {
-        Tls { store, world }
+    pub(crate) fn new(instance: Instance) -> Tls {
+        Tls(instance)
     }
 
     /// The names of all cipher suites.
     pub async fn ciphers(&mut self) -> Result<Vec<String>> {
-        let guest = self.world.guest_tls_secure_context();
-        guest.call_ciphers(&mut self.store).await.map_err(error)
+        let guest = self.0.world.guest_tls_secure_context();
+        guest.call_ciphers(&mut self.0.store).await.map_err(error)
     }
 
     /// What holds where nothing else was asked for: `default-ciphers`, `default-ecdh-curve`, `default-min-version`,
     /// `default-max-version`.
     pub async fn defaults(&mut self) -> Result<(String, String, ProtocolVersion, ProtocolVersion)> {
-        let (guest, store) = (self.world.guest_tls_secure_context(), &mut self.store);
+        let (guest, store) = (self.0.world.guest_tls_secure_context(), &mut self.0.store);
         Ok((
             guest.call_default_ciphers(&mut *store).await.map_err(error)?,
             guest.call_default_ecdh_curve(&mut *store).await.map_err(error)?,
@@ -159,25 +155,25 @@ impl Tls {
 
     /// Reads a certificate.
     pub async fn parse(&mut self, file: &[u8]) -> Answer<Certificate> {
-        self.world.guest_tls_certificate().call_parse(&mut self.store, file).await.map_err(error)
+        self.0.world.guest_tls_certificate().call_parse(&mut self.0.store, file).await.map_err(error)
     }
 
     /// `check-server-identity`
     pub async fn check_server_identity(&mut self, host: &str, certificate: &[u8]) -> Result<Option<Error>> {
-        let guest = self.world.guest_tls_certificate();
-        guest.call_check_server_identity(&mut self.store, host, certificate).await.map_err(error)
+        let guest = self.0.world.guest_tls_certificate();
+        guest.call_check_server_identity(&mut self.0.store, host, certificate).await.map_err(error)
     }
 
     /// `root-certificates`
     pub async fn root_certificates(&mut self) -> Result<Vec<String>> {
-        self.world.guest_tls_certificate().call_root_certificates(&mut self.store).await.map_err(error)
+        self.0.world.guest_tls_certificate().call_root_certificates(&mut self.0.store).await.map_err(error)
     }
 
     /// Makes a context.
     pub async fn context(&mut self, options: &ContextOptions) -> Creation<Context> {
-        let guest = self.world.guest_tls_secure_context();
+        let guest = self.0.world.guest_tls_secure_context();
         let setters = guest.secure_context_options();
-        let store = &mut self.store;
+        let store = &mut self.0.store;
         let made = setters.call_constructor(&mut *store).await.map_err(error)?;
         for certificate in &options.certificates {
             setters.call_add_cert(&mut *store, made, certificate).await.map_err(error)?;
@@ -245,8 +241,8 @@ impl Tls {
     /// Makes a connection without I/O.
     pub async fn pair(&mut self, context: Context, options: &PairOptions) -> Creation<Pair> {
         let options = self.pair_options(options).await?;
-        let guest = self.world.guest_tls_secure_pair().secure_pair();
-        let pair = guest.call_create(&mut self.store, context.0, options).await.map_err(error)?;
+        let guest = self.0.world.guest_tls_secure_pair().secure_pair();
+        let pair = guest.call_create(&mut self.0.store, context.0, options).await.map_err(error)?;
         Ok(pair.map(Pair))
     }
 
@@ -259,40 +255,40 @@ impl Tls {
     ) -> Creation<Socket> {
         let options = self.pair_options(options).await?;
         let (input, output) = self.streams(input, output)?;
-        let guest = self.world.guest_tls_socket().tls_socket();
-        let socket = guest.call_create(&mut self.store, context.0, options, input, output).await.map_err(error)?;
+        let guest = self.0.world.guest_tls_socket().tls_socket();
+        let socket = guest.call_create(&mut self.0.store, context.0, options, input, output).await.map_err(error)?;
         Ok(socket.map(Socket))
     }
 
     /// Makes a server.
     pub async fn server(&mut self, context: Context, options: &PairOptions) -> Creation<Server> {
         let options = self.pair_options(options).await?;
-        let guest = self.world.guest_tls_server().server();
-        let server = guest.call_create(&mut self.store, context.0, options).await.map_err(error)?;
+        let guest = self.0.world.guest_tls_server().server();
+        let server = guest.call_create(&mut self.0.store, context.0, options).await.map_err(error)?;
         Ok(server.map(Server))
     }
 
     /// Waits, by `wasi:io/poll`, until one of these is ready.
     pub async fn ready(&mut self, pollables: &[Resource<DynPollable>]) -> Result<()> {
         let handles = pollables.iter().map(|pollable| Resource::new_borrow(pollable.rep())).collect();
-        self.store.data_mut().table.poll(handles).await.map_err(error)?;
+        self.0.store.data_mut().table().poll(handles).await.map_err(error)?;
         Ok(())
     }
 
     /// Drops pollables.
     pub fn drop_pollables(&mut self, pollables: Vec<Resource<DynPollable>>) -> Result<()> {
-        let table = &mut self.store.data_mut().table;
+        let table = self.0.store.data_mut().table();
         pollables.into_iter().try_for_each(|pollable| HostPollable::drop(table, pollable).map_err(error))
     }
 
     /// Bytes of linear memory that the instance has now.
     pub fn memory(&self) -> usize {
-        self.store.data().memory()
+        self.0.store.data().memory()
     }
 
     async fn pair_options(&mut self, options: &PairOptions) -> Result<ResourceAny> {
-        let setters = self.world.guest_tls_secure_pair().secure_pair_options();
-        let store = &mut self.store;
+        let setters = self.0.world.guest_tls_secure_pair().secure_pair_options();
+        let store = &mut self.0.store;
         let made = setters.call_constructor(&mut *store).await.map_err(error)?;
         setters.call_set_is_server(&mut *store, made, options.is_server).await.map_err(error)?;
         if let Some(servername) = &options.servername {
@@ -333,12 +329,12 @@ impl Tls {
         input: impl InputStream,
         output: impl OutputStream,
     ) -> Result<(Resource<DynInputStream>, Resource<DynOutputStream>)> {
-        let table = &mut self.store.data_mut().table;
+        let table = self.0.store.data_mut().table();
         Ok((table.push(Box::new(input) as DynInputStream)?, table.push(Box::new(output) as DynOutputStream)?))
     }
 
     async fn drop_resource(&mut self, resource: ResourceAny) -> Result<()> {
-        resource.resource_drop_async(&mut self.store).await.map_err(error)
+        resource.resource_drop_async(&mut self.0.store).await.map_err(error)
     }
 }
 
@@ -348,8 +344,8 @@ macro_rules! calls {
         impl $handle {
             $($(#[$doc])*
             pub async fn $name(self, tls: &mut Tls $(, $arg: $ty)*) -> Result<$result> {
-                let guest = tls.world.$interface().$resource();
-                guest.$call(&mut tls.store, self.0 $(, $arg)*).await.map_err(error)
+                let guest = tls.0.world.$interface().$resource();
+                guest.$call(&mut tls.0.store, self.0 $(, $arg)*).await.map_err(error)
             })*
 
             /// Ends the handle.
@@ -471,42 +467,42 @@ calls! { Server: guest_tls_server, server;
 impl Pair {
     /// `answer-sni`
     pub async fn answer_sni(self, tls: &mut Tls, context: Option<Context>) -> Answer<()> {
-        let guest = tls.world.guest_tls_secure_pair().secure_pair();
-        guest.call_answer_sni(&mut tls.store, self.0, context.map(|context| context.0)).await.map_err(error)
+        let guest = tls.0.world.guest_tls_secure_pair().secure_pair();
+        guest.call_answer_sni(&mut tls.0.store, self.0, context.map(|context| context.0)).await.map_err(error)
     }
 }
 
 impl Socket {
     /// `pair`
     pub async fn pair(self, tls: &mut Tls) -> Result<Pair> {
-        let guest = tls.world.guest_tls_socket().tls_socket();
-        guest.call_pair(&mut tls.store, self.0).await.map(Pair).map_err(error)
+        let guest = tls.0.world.guest_tls_socket().tls_socket();
+        guest.call_pair(&mut tls.0.store, self.0).await.map(Pair).map_err(error)
     }
 }
 
 impl Server {
     /// `add-context`
     pub async fn add_context(self, tls: &mut Tls, hostname: &str, context: Context) -> Answer<()> {
-        let guest = tls.world.guest_tls_server().server();
-        guest.call_add_context(&mut tls.store, self.0, hostname, context.0).await.map_err(error)
+        let guest = tls.0.world.guest_tls_server().server();
+        guest.call_add_context(&mut tls.0.store, self.0, hostname, context.0).await.map_err(error)
     }
 
     /// `set-secure-context`
     pub async fn set_secure_context(self, tls: &mut Tls, context: Context) -> Answer<()> {
-        let guest = tls.world.guest_tls_server().server();
-        guest.call_set_secure_context(&mut tls.store, self.0, context.0).await.map_err(error)
+        let guest = tls.0.world.guest_tls_server().server();
+        guest.call_set_secure_context(&mut tls.0.store, self.0, context.0).await.map_err(error)
     }
 
     /// `accept`
     pub async fn accept(self, tls: &mut Tls, (input, output): (impl InputStream, impl OutputStream)) -> Answer<Socket> {
         let (input, output) = tls.streams(input, output)?;
-        let guest = tls.world.guest_tls_server().server();
-        guest.call_accept(&mut tls.store, self.0, input, output).await.map(|answer| answer.map(Socket)).map_err(error)
+        let guest = tls.0.world.guest_tls_server().server();
+        guest.call_accept(&mut tls.0.store, self.0, input, output).await.map(|answer| answer.map(Socket)).map_err(error)
     }
 
     /// `accept-pair`
     pub async fn accept_pair(self, tls: &mut Tls) -> Answer<Pair> {
-        let guest = tls.world.guest_tls_server().server();
-        guest.call_accept_pair(&mut tls.store, self.0).await.map(|answer| answer.map(Pair)).map_err(error)
+        let guest = tls.0.world.guest_tls_server().server();
+        guest.call_accept_pair(&mut tls.0.store, self.0).await.map(|answer| answer.map(Pair)).map_err(error)
     }
 }

@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "../../wit",
     world: "tls",
     with: {
         "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
