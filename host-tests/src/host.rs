@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
+use guest_tls_wasmtime::HostOptions;
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 use crate::paths;
@@ -28,12 +29,18 @@ impl Host {
 
     /// A host of this component. Fails if the component wants more than it may have.
     pub fn new(component: &[u8]) -> Result<Host> {
-        guest_tls_wasmtime::Host::new(engine()?, component).map(Host).map_err(error)
+        let options = HostOptions { cache: Some(cache()), ..HostOptions::default() };
+        Ok(Host(guest_tls_wasmtime::Host::with_options(component, options)?))
     }
 
-    /// A new instance, with the usual limit to its memory.
+    /// A new instance, with the usual limits.
     pub async fn instance(&self) -> Result<Tls> {
-        self.0.instance().await.map(Tls::new).map_err(error)
+        Ok(Tls::new(self.0.instance().await?))
+    }
+
+    /// What connectors and acceptors are made of.
+    pub fn pool(&self) -> &guest_tls_wasmtime::Host {
+        &self.0
     }
 
     /// The names of all that the component imports.
@@ -55,14 +62,18 @@ pub fn component_path() -> PathBuf {
     }
 }
 
-/// An engine that compiles in parallel and keeps what it compiled below the target folder.
+/// An engine for a guest that is not the product, which compiles in parallel and keeps what it compiled below the target folder.
 pub fn engine() -> Result<Engine> {
-    let mut cache = CacheConfig::new();
-    cache.with_directory(paths::target().join("wasmtime-cache"));
+    let mut compiled = CacheConfig::new();
+    compiled.with_directory(cache());
     let mut config = Config::new();
-    config.cache(Some(Cache::new(cache).map_err(error)?));
+    config.cache(Some(Cache::new(compiled).map_err(error)?));
     config.parallel_compilation(true);
     Engine::new(&config).map_err(error)
+}
+
+fn cache() -> PathBuf {
+    paths::target().join("wasmtime-cache")
 }
 
 /// wasmtime's error as one of ours, with its causes.

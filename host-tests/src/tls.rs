@@ -130,6 +130,45 @@ pub struct Socket(ResourceAny);
 #[derive(Clone, Copy, Debug)]
 pub struct Server(ResourceAny);
 
+impl ContextOptions {
+    /// The same options as users of the crate have them.
+    pub fn as_setters(&self) -> guest_tls_wasmtime::ContextOptions {
+        let mut made = guest_tls_wasmtime::ContextOptions::new()
+            .allow_partial_trust_chain(self.allow_partial_trust_chain)
+            .compat(self.compat)
+            .certificate_compression(self.certificate_compression.clone());
+        for certificate in &self.certificates {
+            made = made.cert(certificate.clone());
+        }
+        for key in &self.keys {
+            made = match &self.passphrase {
+                Some(passphrase) => made.encrypted_key(key.clone(), passphrase.clone()),
+                None => made.key(key.clone()),
+            };
+        }
+        for pfx in &self.pfxs {
+            made = made.pfx(pfx.clone(), self.passphrase.as_deref());
+        }
+        for root in &self.roots {
+            made = made.ca(root.clone());
+        }
+        for crl in &self.crls {
+            made = made.crl(crl.clone());
+        }
+        made = set(made, &self.ciphers, |made, ciphers| made.ciphers(ciphers));
+        made = set(made, &self.sigalgs, |made, sigalgs| made.sigalgs(sigalgs));
+        made = set(made, &self.groups, |made, groups| made.ecdh_curve(groups));
+        made = set(made, &self.dhparam, |made, dhparam| made.dhparam(dhparam));
+        made = set(made, &self.secure_protocol, |made, name| made.secure_protocol(name));
+        made = set(made, &self.session_timeout, |made, seconds| made.session_timeout(seconds));
+        made = set(made, &self.session_id_context, |made, context| made.session_id_context(context));
+        made = set(made, &self.ticket_keys, |made, keys| made.ticket_keys(keys));
+        made = set(made, &self.honor_cipher_order, |made, honor| made.honor_cipher_order(honor));
+        made = set(made, &self.min_version, |made, version| made.min_version(version));
+        set(made, &self.max_version, |made, version| made.max_version(version))
+    }
+}
+
 impl Tls {
     pub(crate) fn new(instance: Instance) -> Tls {
         Tls(instance)
@@ -137,14 +176,16 @@ impl Tls {
 
     /// The names of all cipher suites.
     pub async fn ciphers(&mut self) -> Result<Vec<String>> {
-        let guest = self.0.world.guest_tls_secure_context();
-        guest.call_ciphers(&mut self.0.store).await.map_err(error)
+        let (store, world) = self.0.enter();
+        let guest = world.guest_tls_secure_context();
+        guest.call_ciphers(store).await.map_err(error)
     }
 
     /// What holds where nothing else was asked for: `default-ciphers`, `default-ecdh-curve`, `default-min-version`,
     /// `default-max-version`.
     pub async fn defaults(&mut self) -> Result<(String, String, ProtocolVersion, ProtocolVersion)> {
-        let (guest, store) = (self.0.world.guest_tls_secure_context(), &mut self.0.store);
+        let (store, world) = self.0.enter();
+        let guest = world.guest_tls_secure_context();
         Ok((
             guest.call_default_ciphers(&mut *store).await.map_err(error)?,
             guest.call_default_ecdh_curve(&mut *store).await.map_err(error)?,
@@ -155,94 +196,35 @@ impl Tls {
 
     /// Reads a certificate.
     pub async fn parse(&mut self, file: &[u8]) -> Answer<Certificate> {
-        self.0.world.guest_tls_certificate().call_parse(&mut self.0.store, file).await.map_err(error)
+        let (store, world) = self.0.enter();
+        world.guest_tls_certificate().call_parse(store, file).await.map_err(error)
     }
 
     /// `check-server-identity`
     pub async fn check_server_identity(&mut self, host: &str, certificate: &[u8]) -> Result<Option<Error>> {
-        let guest = self.0.world.guest_tls_certificate();
-        guest.call_check_server_identity(&mut self.0.store, host, certificate).await.map_err(error)
+        let (store, world) = self.0.enter();
+        let guest = world.guest_tls_certificate();
+        guest.call_check_server_identity(store, host, certificate).await.map_err(error)
     }
 
     /// `root-certificates`
     pub async fn root_certificates(&mut self) -> Result<Vec<String>> {
-        self.0.world.guest_tls_certificate().call_root_certificates(&mut self.0.store).await.map_err(error)
+        let (store, world) = self.0.enter();
+        world.guest_tls_certificate().call_root_certificates(store).await.map_err(error)
     }
 
     /// Makes a context.
     pub async fn context(&mut self, options: &ContextOptions) -> Creation<Context> {
-        let guest = self.0.world.guest_tls_secure_context();
-        let setters = guest.secure_context_options();
-        let store = &mut self.0.store;
-        let made = setters.call_constructor(&mut *store).await.map_err(error)?;
-        for certificate in &options.certificates {
-            setters.call_add_cert(&mut *store, made, certificate).await.map_err(error)?;
-        }
-        for key in &options.keys {
-            let passphrase = options.passphrase.as_deref();
-            setters.call_add_key(&mut *store, made, key, passphrase).await.map_err(error)?;
-        }
-        for pfx in &options.pfxs {
-            let passphrase = options.passphrase.as_deref();
-            setters.call_add_pfx(&mut *store, made, pfx, passphrase).await.map_err(error)?;
-        }
-        for root in &options.roots {
-            setters.call_add_ca(&mut *store, made, root).await.map_err(error)?;
-        }
-        for crl in &options.crls {
-            setters.call_add_crl(&mut *store, made, crl).await.map_err(error)?;
-        }
-        setters
-            .call_set_allow_partial_trust_chain(&mut *store, made, options.allow_partial_trust_chain)
-            .await
-            .map_err(error)?;
-        setters.call_set_compat(&mut *store, made, options.compat).await.map_err(error)?;
-        if let Some(ciphers) = &options.ciphers {
-            setters.call_set_ciphers(&mut *store, made, ciphers).await.map_err(error)?;
-        }
-        if let Some(sigalgs) = &options.sigalgs {
-            setters.call_set_sigalgs(&mut *store, made, sigalgs).await.map_err(error)?;
-        }
-        if let Some(dhparam) = &options.dhparam {
-            setters.call_set_dhparam(&mut *store, made, dhparam).await.map_err(error)?;
-        }
-        if let Some(name) = &options.secure_protocol {
-            setters.call_set_secure_protocol(&mut *store, made, name).await.map_err(error)?;
-        }
-        if let Some(seconds) = options.session_timeout {
-            setters.call_set_session_timeout(&mut *store, made, seconds).await.map_err(error)?;
-        }
-        if let Some(context) = &options.session_id_context {
-            setters.call_set_session_id_context(&mut *store, made, context).await.map_err(error)?;
-        }
-        if let Some(keys) = &options.ticket_keys {
-            setters.call_set_ticket_keys(&mut *store, made, keys).await.map_err(error)?;
-        }
-        if let Some(honor) = options.honor_cipher_order {
-            setters.call_set_honor_cipher_order(&mut *store, made, honor).await.map_err(error)?;
-        }
-        if !options.certificate_compression.is_empty() {
-            let algorithms = &options.certificate_compression;
-            setters.call_set_certificate_compression(&mut *store, made, algorithms).await.map_err(error)?;
-        }
-        if let Some(groups) = &options.groups {
-            setters.call_set_ecdh_curve(&mut *store, made, groups).await.map_err(error)?;
-        }
-        if let Some(version) = options.min_version {
-            setters.call_set_min_version(&mut *store, made, version).await.map_err(error)?;
-        }
-        if let Some(version) = options.max_version {
-            setters.call_set_max_version(&mut *store, made, version).await.map_err(error)?;
-        }
-        let context = guest.secure_context().call_create(&mut *store, made).await.map_err(error)?;
+        let context = options.as_setters().create_in(&mut self.0).await.map_err(error)?;
         Ok(context.map(Context))
     }
 
     /// Makes a connection without I/O.
     pub async fn pair(&mut self, context: Context, options: &PairOptions) -> Creation<Pair> {
         let options = self.pair_options(options).await?;
-        let guest = self.0.world.guest_tls_secure_pair().secure_pair();
-        let pair = guest.call_create(&mut self.0.store, context.0, options).await.map_err(error)?;
+        let (store, world) = self.0.enter();
+        let guest = world.guest_tls_secure_pair().secure_pair();
+        let pair = guest.call_create(store, context.0, options).await.map_err(error)?;
         Ok(pair.map(Pair))
     }
 
@@ -255,40 +237,42 @@ impl Tls {
     ) -> Creation<Socket> {
         let options = self.pair_options(options).await?;
         let (input, output) = self.streams(input, output)?;
-        let guest = self.0.world.guest_tls_socket().tls_socket();
-        let socket = guest.call_create(&mut self.0.store, context.0, options, input, output).await.map_err(error)?;
+        let (store, world) = self.0.enter();
+        let guest = world.guest_tls_socket().tls_socket();
+        let socket = guest.call_create(store, context.0, options, input, output).await.map_err(error)?;
         Ok(socket.map(Socket))
     }
 
     /// Makes a server.
     pub async fn server(&mut self, context: Context, options: &PairOptions) -> Creation<Server> {
         let options = self.pair_options(options).await?;
-        let guest = self.0.world.guest_tls_server().server();
-        let server = guest.call_create(&mut self.0.store, context.0, options).await.map_err(error)?;
+        let (store, world) = self.0.enter();
+        let guest = world.guest_tls_server().server();
+        let server = guest.call_create(store, context.0, options).await.map_err(error)?;
         Ok(server.map(Server))
     }
 
     /// Waits, by `wasi:io/poll`, until one of these is ready.
     pub async fn ready(&mut self, pollables: &[Resource<DynPollable>]) -> Result<()> {
         let handles = pollables.iter().map(|pollable| Resource::new_borrow(pollable.rep())).collect();
-        self.0.store.data_mut().table().poll(handles).await.map_err(error)?;
+        self.0.table().poll(handles).await.map_err(error)?;
         Ok(())
     }
 
     /// Drops pollables.
     pub fn drop_pollables(&mut self, pollables: Vec<Resource<DynPollable>>) -> Result<()> {
-        let table = self.0.store.data_mut().table();
+        let table = self.0.table();
         pollables.into_iter().try_for_each(|pollable| HostPollable::drop(table, pollable).map_err(error))
     }
 
     /// Bytes of linear memory that the instance has now.
     pub fn memory(&self) -> usize {
-        self.0.store.data().memory()
+        self.0.memory()
     }
 
     async fn pair_options(&mut self, options: &PairOptions) -> Result<ResourceAny> {
-        let setters = self.0.world.guest_tls_secure_pair().secure_pair_options();
-        let store = &mut self.0.store;
+        let (store, world) = self.0.enter();
+        let setters = world.guest_tls_secure_pair().secure_pair_options();
         let made = setters.call_constructor(&mut *store).await.map_err(error)?;
         setters.call_set_is_server(&mut *store, made, options.is_server).await.map_err(error)?;
         if let Some(servername) = &options.servername {
@@ -329,12 +313,21 @@ impl Tls {
         input: impl InputStream,
         output: impl OutputStream,
     ) -> Result<(Resource<DynInputStream>, Resource<DynOutputStream>)> {
-        let table = self.0.store.data_mut().table();
+        let table = self.0.table();
         Ok((table.push(Box::new(input) as DynInputStream)?, table.push(Box::new(output) as DynOutputStream)?))
     }
 
     async fn drop_resource(&mut self, resource: ResourceAny) -> Result<()> {
-        resource.resource_drop_async(&mut self.0.store).await.map_err(error)
+        let (store, _) = self.0.enter();
+        resource.resource_drop_async(store).await.map_err(error)
+    }
+}
+
+/// Sets an option where there is a value.
+fn set<O, V: Clone>(options: O, value: &Option<V>, set: impl FnOnce(O, V) -> O) -> O {
+    match value {
+        Some(value) => set(options, value.clone()),
+        None => options,
     }
 }
 
@@ -344,8 +337,9 @@ macro_rules! calls {
         impl $handle {
             $($(#[$doc])*
             pub async fn $name(self, tls: &mut Tls $(, $arg: $ty)*) -> Result<$result> {
-                let guest = tls.0.world.$interface().$resource();
-                guest.$call(&mut tls.0.store, self.0 $(, $arg)*).await.map_err(error)
+                let (store, world) = tls.0.enter();
+                let guest = world.$interface().$resource();
+                guest.$call(store, self.0 $(, $arg)*).await.map_err(error)
             })*
 
             /// Ends the handle.
@@ -467,42 +461,48 @@ calls! { Server: guest_tls_server, server;
 impl Pair {
     /// `answer-sni`
     pub async fn answer_sni(self, tls: &mut Tls, context: Option<Context>) -> Answer<()> {
-        let guest = tls.0.world.guest_tls_secure_pair().secure_pair();
-        guest.call_answer_sni(&mut tls.0.store, self.0, context.map(|context| context.0)).await.map_err(error)
+        let (store, world) = tls.0.enter();
+        let guest = world.guest_tls_secure_pair().secure_pair();
+        guest.call_answer_sni(store, self.0, context.map(|context| context.0)).await.map_err(error)
     }
 }
 
 impl Socket {
     /// `pair`
     pub async fn pair(self, tls: &mut Tls) -> Result<Pair> {
-        let guest = tls.0.world.guest_tls_socket().tls_socket();
-        guest.call_pair(&mut tls.0.store, self.0).await.map(Pair).map_err(error)
+        let (store, world) = tls.0.enter();
+        let guest = world.guest_tls_socket().tls_socket();
+        guest.call_pair(store, self.0).await.map(Pair).map_err(error)
     }
 }
 
 impl Server {
     /// `add-context`
     pub async fn add_context(self, tls: &mut Tls, hostname: &str, context: Context) -> Answer<()> {
-        let guest = tls.0.world.guest_tls_server().server();
-        guest.call_add_context(&mut tls.0.store, self.0, hostname, context.0).await.map_err(error)
+        let (store, world) = tls.0.enter();
+        let guest = world.guest_tls_server().server();
+        guest.call_add_context(store, self.0, hostname, context.0).await.map_err(error)
     }
 
     /// `set-secure-context`
     pub async fn set_secure_context(self, tls: &mut Tls, context: Context) -> Answer<()> {
-        let guest = tls.0.world.guest_tls_server().server();
-        guest.call_set_secure_context(&mut tls.0.store, self.0, context.0).await.map_err(error)
+        let (store, world) = tls.0.enter();
+        let guest = world.guest_tls_server().server();
+        guest.call_set_secure_context(store, self.0, context.0).await.map_err(error)
     }
 
     /// `accept`
     pub async fn accept(self, tls: &mut Tls, (input, output): (impl InputStream, impl OutputStream)) -> Answer<Socket> {
         let (input, output) = tls.streams(input, output)?;
-        let guest = tls.0.world.guest_tls_server().server();
-        guest.call_accept(&mut tls.0.store, self.0, input, output).await.map(|answer| answer.map(Socket)).map_err(error)
+        let (store, world) = tls.0.enter();
+        let guest = world.guest_tls_server().server();
+        guest.call_accept(store, self.0, input, output).await.map(|answer| answer.map(Socket)).map_err(error)
     }
 
     /// `accept-pair`
     pub async fn accept_pair(self, tls: &mut Tls) -> Answer<Pair> {
-        let guest = tls.0.world.guest_tls_server().server();
-        guest.call_accept_pair(&mut tls.0.store, self.0).await.map(|answer| answer.map(Pair)).map_err(error)
+        let (store, world) = tls.0.enter();
+        let guest = world.guest_tls_server().server();
+        guest.call_accept_pair(store, self.0).await.map(|answer| answer.map(Pair)).map_err(error)
     }
 }

@@ -1,28 +1,79 @@
 //! An instance of the component, and all that it has.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use wasmtime::component::{HasData, Linker, ResourceTable};
-use wasmtime::{ResourceLimiter, Store};
+use wasmtime::{ResourceLimiter, Store, Trap};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksCtx, WasiClocksCtxView};
 use wasmtime_wasi::p2::bindings::{clocks, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomCtx};
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::bindings::Tls;
+use crate::host::Compiled;
 
-/// An instance. It does one call at a time.
+/// An instance. It does one call at a time. After a trap it is of no use any more.
 pub struct Instance {
-    /// Its memory, and what the host keeps for it.
-    pub store: Store<State>,
-    /// What it exports.
-    pub world: Tls,
+    store: Store<State>,
+    world: Tls,
+    /// Who makes time pass for it.
+    compiled: Arc<Compiled>,
 }
 
 /// What an instance has: its streams and pollables, a clock, randomness, and a limit to its memory. No more.
 pub struct State {
-    pub(crate) table: ResourceTable,
+    table: ResourceTable,
     clocks: WasiClocksCtx,
     random: WasiRandomCtx,
     pub(crate) memory: Memory,
+}
+
+impl Instance {
+    pub(crate) async fn new(compiled: &Arc<Compiled>) -> wasmtime::Result<Instance> {
+        let (store, world) = compiled.instantiate().await?;
+        Ok(Instance { store, world, compiled: Arc::clone(compiled) })
+    }
+
+    /// For calls of what it exports, which trap when they have taken longer than [`Limits::turn`](crate::Limits::turn) together.
+    pub fn enter(&mut self) -> (&mut Store<State>, &Tls) {
+        self.enter_for(self.compiled.options.limits.turn)
+    }
+
+    /// As [`enter`](Self::enter), for calls that make a context: they have [`Limits::context`](crate::Limits::context).
+    pub fn enter_for_context(&mut self) -> (&mut Store<State>, &Tls) {
+        self.enter_for(self.compiled.options.limits.context)
+    }
+
+    /// Bytes of linear memory that it has now.
+    pub fn memory(&self) -> usize {
+        self.store.data().memory.used
+    }
+
+    /// The streams and pollables that it has a handle to.
+    pub fn table(&mut self) -> &mut ResourceTable {
+        &mut self.store.data_mut().table
+    }
+
+    /// What a trap means, in words for users.
+    pub(crate) fn explain(&self, trap: &wasmtime::Error) -> String {
+        let limits = &self.compiled.options.limits;
+        match trap.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => {
+                format!("a call took longer than it may ({:?}; {:?} for a context)", limits.turn, limits.context)
+            }
+            _ if self.store.data().memory.refused => {
+                format!("it wanted more memory than it may have ({} bytes)", limits.memory)
+            }
+            Some(trap) => format!("it trapped ({trap}), which is a fault of the component: please report it"),
+            None => format!("{trap:#}"),
+        }
+    }
+
+    fn enter_for(&mut self, time: Duration) -> (&mut Store<State>, &Tls) {
+        self.store.set_epoch_deadline(self.compiled.ticks(time));
+        (&mut self.store, &self.world)
+    }
 }
 
 impl State {
@@ -32,18 +83,8 @@ impl State {
             table: ResourceTable::new(),
             clocks: WasiClocksCtx::default(),
             random: WasiRandomCtx::default(),
-            memory: Memory { limit, used: 0 },
+            memory: Memory { limit, used: 0, refused: false },
         }
-    }
-
-    /// Bytes of linear memory that the instance has now.
-    pub fn memory(&self) -> usize {
-        self.memory.used
-    }
-
-    /// The streams and pollables that the instance has a handle to.
-    pub fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
     }
 }
 
@@ -67,6 +108,8 @@ fn clocks_of(state: &mut State) -> WasiClocksCtxView<'_> {
 pub(crate) struct Memory {
     limit: usize,
     used: usize,
+    /// Whether it wanted more than it may have.
+    refused: bool,
 }
 
 impl ResourceLimiter for Memory {
@@ -75,6 +118,8 @@ impl ResourceLimiter for Memory {
         let allowed = used <= self.limit;
         if allowed {
             self.used = used;
+        } else {
+            self.refused = true;
         }
         Ok(allowed)
     }
