@@ -41,7 +41,7 @@ pub struct HostOptions {
 pub struct Limits {
     /// Bytes of linear memory. Default: 256 MiB. An instance begins with some 2 MiB; a connection takes 50 to 200 KiB.
     pub memory: usize,
-    /// How long the guest may take for one turn of a connection, in which it moves at most 64 KiB each way. It is time on the clock, so
+    /// How long the guest may take for one turn of a connection, in which it moves at most 128 KiB each way. It is time on the clock, so
     /// that a machine with much to do needs more. Default: 10 s, while a handshake with RSA of 4096 bits takes some 50 ms.
     pub turn: Duration,
     /// How long it may take to make a context: keys may be encrypted by a key derivation that takes seconds. Default: 60 s.

@@ -23,7 +23,7 @@
 //! A [`Host`] compiles the component once. It has a pool of instances, by default one for each processor; each has a thread of its
 //! own, and connections are spread over them. A [`TlsStream`] moves bytes between its transport and its instance: it hands over what
 //! it has by a channel and is woken by the answer. So nothing blocks the async runtime, however long a handshake with RSA takes,
-//! and no call into the guest is ever given up half-way. What that costs is two changes of thread for some 64 KiB. (Calling the guest
+//! and no call into the guest is ever given up half-way. What that costs is two changes of thread for up to 128 KiB. (Calling the guest
 //! inside `poll` would block a worker of the runtime for milliseconds in handshakes; fibers that yield would have to be run to their
 //! end after their connection was dropped, since an instance is lost with a call that did not return.)
 //!

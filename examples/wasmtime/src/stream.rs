@@ -23,7 +23,7 @@ use crate::pool::{Export, Guest, Origin, Pool, Turn};
 ///
 /// * Reading gives what the peer said, and an end where it has ended by `close_notify`. Where the transport ended without one, what
 ///   came may have been cut short: that is an error of kind [`io::ErrorKind::UnexpectedEof`].
-/// * Writing takes at most 64 KiB that the guest has not taken yet, and is pending while the transport takes nothing. Flush to be sure
+/// * Writing takes at most 128 KiB that the guest has not taken yet, and is pending while the transport takes nothing. Flush to be sure
 ///   that the transport has all; what was not flushed goes on its way whenever the stream is read, written or flushed.
 /// * `shutdown` sends `close_notify` after all that was written, and shuts the sending side of the transport down. Reading goes on: each
 ///   side ends alone.
@@ -172,6 +172,8 @@ struct Core {
     turn: Option<oneshot::Receiver<Box<Turn>>>,
     /// Whether that has anything for the transport.
     turn_sends: bool,
+    /// How much it has in hand of what was received and of what is outgoing, which may come back.
+    in_hand: (usize, usize),
     /// Whether there is something for the guest that was not there in its last turn.
     dirty: bool,
 
@@ -217,6 +219,7 @@ impl Core {
             waker,
             turn: None,
             turn_sends: false,
+            in_hand: (0, 0),
             // A client begins by itself.
             dirty: true,
             received: Vec::new(),
@@ -327,7 +330,8 @@ impl Core {
         if let Some(error) = self.error_of_writer() {
             return Poll::Ready(Err(error));
         }
-        let count = LIMIT.saturating_sub(self.outgoing.len()).min(bytes.len());
+        let waiting = self.outgoing.len() + self.in_hand.1;
+        let count = LIMIT.saturating_sub(waiting).min(bytes.len());
         if count == 0 && !bytes.is_empty() {
             return Poll::Pending;
         }
@@ -396,6 +400,7 @@ impl Core {
         };
         self.turn = None;
         self.turn_sends = false;
+        self.in_hand = (0, 0);
         match turn {
             Ok(turn) => self.absorb(*turn),
             Err(_) => self.fail(&Error::Trapped("the thread of the instance has ended".into())),
@@ -447,6 +452,7 @@ impl Core {
         self.dirty = false;
         let end = self.ending && !self.ended;
         self.turn_sends = end || !self.outgoing.is_empty();
+        self.in_hand = (self.received.len(), self.outgoing.len());
         self.turn = Some(self.guest.turn(Turn {
             received: std::mem::take(&mut self.received),
             transport_ended: self.transport_ended,
@@ -496,7 +502,8 @@ impl Core {
     /// Takes what the transport has, up to the limit. Says whether it had any, or its end.
     fn fill<S: AsyncRead + Unpin>(&mut self, transport: &mut S) -> bool {
         let mut moved = false;
-        while self.received.len() < LIMIT && !self.transport_ended && !self.peer_ended && self.read_error.is_none() {
+        let over = self.transport_ended || self.peer_ended || self.read_error.is_some();
+        while !over && self.received.len() + self.in_hand.0 < LIMIT && !self.transport_ended {
             match self.receive(transport) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0)) => self.transport_ended = true,
@@ -598,8 +605,9 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a peer may take to read its alert.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// The most that waits in each buffer.
-const LIMIT: usize = 64 * 1024;
+/// The most that waits in each buffer, with what the guest has in hand: twice what a turn of the guest is good for, so that the next one is
+/// there when it is done.
+const LIMIT: usize = 128 * 1024;
 
 /// The most that is read at once.
 const CHUNK: usize = 16 * 1024;

@@ -1,4 +1,5 @@
-//! Shows the component at work: as a server for itself and for OpenSSL, and as a client of OpenSSL, over TCP on 127.0.0.1.
+//! Shows the component at work, by the crate `guest-tls-wasmtime`: as a server for itself and for OpenSSL, and as a client of OpenSSL, over
+//! TCP on 127.0.0.1.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -6,10 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use host_tests::certificates::{Identity, Kind};
-use host_tests::exchange::Echo;
 use host_tests::host::{self, Host};
 use host_tests::peers::Peer;
-use host_tests::service::Service;
 use host_tests::setup::{Report, Role, Setup, Turn};
 
 #[tokio::main]
@@ -37,23 +36,19 @@ async fn demo() -> Result<()> {
     // Both sides show a certificate and verify the other's.
     let server = Setup { request_cert: true, turn: Turn::AfterPeer, ..end(Kind::P256.server()) };
     let client = Setup { turn: Turn::WhenAllCame, ..end(Kind::P256.client()) };
-    let mut service = Service::start(&server, Echo::default).await?;
-
-    let started = Instant::now();
-    let seen = Peer::Component.connect(&client, service.port).await?;
-    let served = service.next().await?;
-    show("the component, and a server in another instance of it", &seen, &served, started)?;
-
-    let started = Instant::now();
-    let seen = Peer::OpenSsl.connect(&client, service.port).await?;
-    let served = service.next().await?;
-    show("openssl s_client, and the component as server", &seen, &served, started)?;
-
-    let openssl = Peer::OpenSsl.listen(&server).await?;
-    let started = Instant::now();
-    let seen = Peer::Component.connect(&client, openssl.port).await?;
-    let served = openssl.report().await?;
-    show("the component, and openssl s_server", &seen, &served, started)
+    let meetings = [
+        ("the component, and a server in another instance of it", Peer::Wasmtime, Peer::Wasmtime),
+        ("openssl s_client, and the component as server", Peer::OpenSsl, Peer::Wasmtime),
+        ("the component, and openssl s_server", Peer::Wasmtime, Peer::OpenSsl),
+    ];
+    for (title, one, other) in meetings {
+        let listening = other.listen(&server).await?;
+        let started = Instant::now();
+        let seen = one.connect(&client, listening.port).await?;
+        let served = listening.report().await?;
+        show(title, &seen, &served, started)?;
+    }
+    Ok(())
 }
 
 /// An end with a certificate, which trusts the authority of all.

@@ -125,14 +125,7 @@ pub fn good<T>(created: Result<T, Vec<Error>>) -> Result<T> {
 
 /// As Node writes it: `ERR_SSL_NO_SHARED_CIPHER`.
 pub fn code_name(code: ErrorCode) -> String {
-    let mut name = String::new();
-    for letter in format!("{code:?}").trim_start_matches("ErrorCode::").chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
+    code.node_name()
 }
 
 /// As Node writes it: `TLSv1.3`.

@@ -6,6 +6,7 @@ pub mod component;
 pub mod node;
 pub mod openssl;
 pub mod rustls;
+pub mod wasmtime;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,6 +30,8 @@ pub enum Peer {
     Rustls,
     /// Another instance of the component; in the host that [`Host::chosen`] gives, else in wasmtime.
     Component,
+    /// The component by its crate for Rust hosts.
+    Wasmtime,
 }
 
 /// A server that waits for one connection.
@@ -46,6 +49,7 @@ impl Peer {
             Peer::Node => "node",
             Peer::Rustls => "rustls",
             Peer::Component => "itself",
+            Peer::Wasmtime => "wasmtime",
         }
     }
 
@@ -59,6 +63,7 @@ impl Peer {
                 Some(host) => within(host.listen(setup)).await,
                 None => within(component::listen(setup)).await,
             },
+            Peer::Wasmtime => within(wasmtime::listen(setup)).await,
         };
         started.with_context(|| format!("{} as server", self.name()))
     }
@@ -73,6 +78,7 @@ impl Peer {
                 Some(host) => within(host.connect(setup, port)).await,
                 None => within(component::connect(setup, port)).await,
             },
+            Peer::Wasmtime => within(wasmtime::connect(setup, port)).await,
         };
         report.with_context(|| format!("{} as client", self.name()))
     }
@@ -106,7 +112,7 @@ impl Peer {
             Peer::OpenSsl | Peer::Node => role == Role::Client,
             // The hosts with the shape of Node's `tls` say what that says.
             Peer::Component => role == Role::Client || !matches!(Host::chosen(), Ok(Some(_))),
-            Peer::Rustls => true,
+            Peer::Rustls | Peer::Wasmtime => true,
         }
     }
 }
