@@ -123,7 +123,7 @@ pub(crate) struct Session {
 impl Session {
     /// A session that this connection was given.
     pub(crate) fn of(guest: &Guest, name: Vec<u8>, protocol: Option<ProtocolVersion>) -> Session {
-        Session { member: Arc::clone(&guest.member), life: Arc::clone(&guest.life), name, protocol }
+        Session { member: Arc::clone(&guest.member), life: Arc::clone(guest.life()), name, protocol }
     }
 }
 

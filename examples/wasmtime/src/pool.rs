@@ -47,7 +47,13 @@ pub(crate) struct Life {
 /// A connection in an instance. Dropping it drops the connection.
 pub(crate) struct Guest {
     pub(crate) member: Arc<Member>,
-    pub(crate) life: Arc<Life>,
+    handle: Handle,
+}
+
+/// By what an instance knows a connection.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    life: Arc<Life>,
     id: Id,
     pair: ResourceAny,
 }
@@ -76,13 +82,13 @@ pub(crate) enum Order {
     /// To make a server.
     Server(Arc<acceptor::Inner>, oneshot::Sender<Result<(), Error>>),
     /// To begin a connection.
-    Open(Origin, Arc<Wakers>, oneshot::Sender<Result<(Arc<Life>, Id, ResourceAny), Error>>),
+    Open(Origin, Arc<Wakers>, oneshot::Sender<Result<Handle, Error>>),
     /// To move bytes.
-    Turn(Arc<Life>, ResourceAny, Box<Turn>, oneshot::Sender<Box<Turn>>),
+    Turn(Handle, Box<Turn>, oneshot::Sender<Box<Turn>>),
     /// To export key material.
-    Export(Arc<Life>, ResourceAny, Export, oneshot::Sender<Result<Vec<u8>, Error>>),
+    Export(Handle, Export, oneshot::Sender<Result<Vec<u8>, Error>>),
     /// To drop a connection.
-    Close(Arc<Life>, Id, ResourceAny),
+    Close(Handle),
     /// To drop a context.
     ForgetContext(Id),
     /// To drop a server.
@@ -154,10 +160,9 @@ impl Pool {
             _ => self.idlest(),
         };
         let seat = Seat::take(&member);
-        let opened = member.ask(|reply| Order::Open(origin, Arc::clone(wakers), reply)).await?;
-        let (life, id, pair) = opened?;
+        let handle = member.ask(|reply| Order::Open(origin, Arc::clone(wakers), reply)).await??;
         seat.keep();
-        Ok(Guest { member, life, id, pair })
+        Ok(Guest { member, handle })
     }
 
     /// Gives each instance an order of its own.
@@ -217,23 +222,28 @@ impl Life {
 }
 
 impl Guest {
+    /// The life of its instance.
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.handle.life
+    }
+
     /// Gives bytes for a turn, which the receiver gets back.
     pub(crate) fn turn(&self, turn: Turn) -> oneshot::Receiver<Box<Turn>> {
         let (reply, answer) = oneshot::channel();
-        self.member.tell(Order::Turn(Arc::clone(&self.life), self.pair, Box::new(turn), reply));
+        self.member.tell(Order::Turn(self.handle.clone(), Box::new(turn), reply));
         answer
     }
 
     /// Exports key material.
     pub(crate) async fn export(&self, export: Export) -> Result<Vec<u8>, Error> {
-        self.member.ask(|reply| Order::Export(Arc::clone(&self.life), self.pair, export, reply)).await?
+        self.member.ask(|reply| Order::Export(self.handle.clone(), export, reply)).await?
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
         self.member.connections.fetch_sub(1, Ordering::Relaxed);
-        self.member.tell(Order::Close(Arc::clone(&self.life), self.id, self.pair));
+        self.member.tell(Order::Close(self.handle.clone()));
     }
 }
 
@@ -307,21 +317,21 @@ impl Worker {
             }
             Order::Open(origin, wakers, reply) => {
                 let opened = self.make(async |live| live.open(&origin, wakers).await).await;
-                if let Err(Ok((life, id, pair))) = reply.send(opened) {
-                    self.close(&life, id, pair).await;
+                if let Err(Ok(handle)) = reply.send(opened) {
+                    self.close(handle).await;
                 }
             }
-            Order::Turn(life, pair, mut turn, reply) => {
+            Order::Turn(Handle { life, pair, .. }, mut turn, reply) => {
                 if let Err(error) = self.within(&life, async |live| live.turn(pair, &mut turn).await).await {
                     turn.read_error = Some(error.clone());
                     turn.write_error = Some(error);
                 }
                 let _ = reply.send(turn);
             }
-            Order::Export(life, pair, export, reply) => {
+            Order::Export(Handle { life, pair, .. }, export, reply) => {
                 let _ = reply.send(self.within(&life, async |live| live.export(pair, &export).await).await);
             }
-            Order::Close(life, id, pair) => self.close(&life, id, pair).await,
+            Order::Close(handle) => self.close(handle).await,
             Order::ForgetContext(id) => {
                 let dropped = async |live: &mut Live| match live.contexts.remove(&id) {
                     Some(context) => live.drop_resource(context).await,
@@ -339,13 +349,13 @@ impl Worker {
         }
     }
 
-    async fn close(&mut self, life: &Arc<Life>, id: Id, pair: ResourceAny) {
+    async fn close(&mut self, Handle { life, id, pair }: Handle) {
         let closed = async |live: &mut Live| {
             live.connections.remove(&id);
             live.drop_resource(pair).await
         };
         // Where its instance trapped, it is gone already.
-        let _ = self.within(life, closed).await;
+        let _ = self.within(&life, closed).await;
     }
 
     /// Does something in the instance, and before that makes one where there is none.
@@ -452,7 +462,7 @@ impl Live {
         Ok(made)
     }
 
-    async fn open(&mut self, origin: &Origin, wakers: Arc<Wakers>) -> Result<(Arc<Life>, Id, ResourceAny), Fault> {
+    async fn open(&mut self, origin: &Origin, wakers: Arc<Wakers>) -> Result<Handle, Fault> {
         let pair = match origin {
             Origin::Client { context, options, servername, session } => {
                 let context = self.context(context.id, &context.options).await?;
@@ -471,7 +481,7 @@ impl Live {
         };
         let id = Id::new();
         self.connections.insert(id, wakers);
-        Ok((Arc::clone(&self.life), id, pair))
+        Ok(Handle { life: Arc::clone(&self.life), id, pair })
     }
 
     /// Moves what can be moved, until nothing moves any more.

@@ -266,7 +266,7 @@ impl Core {
     {
         self.wakers.set(Side::Reader, cx.waker());
         self.drive(transport);
-        if !self.is_sent() && self.guest.life.trap().is_none() {
+        if !self.is_sent() && self.guest.life().trap().is_none() {
             return Poll::Pending;
         }
         let cx = &mut Context::from_waker(&self.waker);
@@ -387,7 +387,7 @@ impl Core {
 
     /// Takes what the guest has made, where it is done. Says whether it was.
     fn finish_turn(&mut self) -> bool {
-        if let Some(error) = self.guest.life.trap() {
+        if let Some(error) = self.guest.life().trap() {
             self.turn = None;
             self.fail(&error);
             return false;
@@ -446,7 +446,7 @@ impl Core {
         let room_for_encrypted = self.more_encrypted && self.encrypted.is_empty();
         let room_for_cleartext = self.more_cleartext && self.cleartext.len() <= LIMIT / 2;
         let wanted = self.dirty || room_for_encrypted || room_for_cleartext;
-        if !wanted || self.turn.is_some() || self.guest.life.trap().is_some() {
+        if !wanted || self.turn.is_some() || self.guest.life().trap().is_some() {
             return false;
         }
         self.dirty = false;
