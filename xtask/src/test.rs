@@ -77,7 +77,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     });
     note(&mut results, "hosts", || hosts::set_up(project));
     note(&mut results, "PostgreSQL", || Tool::POSTGRES.program(project));
-    results.push(tests("component, in a host", arguments, project.cargo(), &["--package", "host-tests"]));
+    let hosted = ["--package", "host-tests", "--package", "guest-tls-wasmtime"];
+    results.push(tests("component, in a host", arguments, project.cargo(), &hosted));
     // Their own filters are other languages'.
     if arguments.filter.is_none() {
         results.extend(EXAMPLES.iter().map(|example| example.test(project)));
