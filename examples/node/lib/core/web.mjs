@@ -15,8 +15,8 @@ import { failure } from './errors.mjs';
  *
  * Throws what is wrong with the options. Gives
  *
- * * `readable`: what the peer says. It ends by the peer's `close_notify`; after all that came, it errors where the transport ends without one.
- *   Cancelled, it throws away what still comes;
+ * * `readable`: what the peer says. It ends by the peer's `close_notify`; after all that came, it errors where the transport ends without
+ *   one. Cancelled, it throws away what still comes;
  * * `writable`: what the peer is to hear, as bytes or text in UTF-8. Closing it sends `close_notify`, and aborting it ends the connection
  *   without. It takes as much as the component and the transport do;
  * * `opened`: a promise of what was agreed on (see `describe`) with `peerCertificates`, when the handshake is done. It rejects with what
