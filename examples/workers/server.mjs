@@ -46,7 +46,9 @@ async function head(readable) {
 function answer(head, { protocol, cipher, group, servername, alpnProtocol, authorized, isSessionReused, peerCertificates }) {
   const [line] = head.split('\r\n', 1);
   const peer = peerCertificates[0]?.subject.find(({ name }) => name === 'CN')?.value;
-  const connection = { protocol, cipher: cipher.standardName, group: group.name, servername, alpnProtocol, authorized, peer, isSessionReused };
+  const connection = {
+    protocol, cipher: cipher.standardName, group: group.name, servername, alpnProtocol, authorized, peer, isSessionReused,
+  };
   const known = / HTTP\/1\.[01]$/.test(line);
   const body = `${JSON.stringify(known ? { request: line, connection } : { error: 'this is no request of HTTP/1' })}\n`;
   const status = known ? '200 OK' : '400 Bad Request';

@@ -1,4 +1,4 @@
-// The peer that the tests of hosts meet in workerd. It takes orders from standard input, one JSON object a line, and answers in the same way:
+// The peer that the tests of hosts meet in workerd. It takes orders from standard input, one JSON object a line, and answers likewise:
 //   {id, order: "listen", setup}         → {id, port}, and when the last connection is over {id, report}
 //   {id, order: "connect", setup, port}  → {id, report}
 // and {id, fault} where an order could not be carried out. Ends when its input does. The work is done by worker.mjs, in one workerd.

@@ -34,7 +34,8 @@ async function move(turn) {
   const bytes = turn === 'First' ? MEBIBYTES << 20 : 0;
   await order({ order: 'listen', setup: { ...server, turn, bytes } });
   return timed(async () => {
-    const peer = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-quiet', '-no_ign_eof'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const words = ['s_client', '-connect', `127.0.0.1:${port}`, '-quiet', '-no_ign_eof'];
+    const peer = spawn('openssl', words, { stdio: ['pipe', 'ignore', 'ignore'] });
     // The end of its input ends s_client, and with it the connection.
     if (turn === 'AfterPeer') peer.stdin.end(Buffer.alloc(MEBIBYTES << 20, 0x81));
     const [{ report }] = await Promise.all([order({ order: 'report' }), once(peer, 'close')]);

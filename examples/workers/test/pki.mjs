@@ -13,8 +13,8 @@ export function pki() {
   const read = (name) => (made[name] = { certificate: text(`${name}.pem`), key: text(`${name}.key`) });
   const text = (name) => readFileSync(join(folder, name), 'utf8');
   const issue = (name, ...more) => {
-    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.pem`,
-      '-subj', `/CN=${name}.test`, ...more);
+    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}.test`,
+      '-keyout', `${name}.key`, '-out', `${name}.pem`, ...more);
     read(name);
   };
   for (const name of ['ca', 'stranger']) issue(name, '-days', '2');

@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 import workerd from 'workerd';
 
 /**
- * Starts workerd with a configuration and waits until it listens. Gives `{ports, stop, log}`: the ports by the names of the sockets, a function
- * that ends it, and one that gives what it said so far. It ends with this process at the latest, however that ends.
+ * Starts workerd with a configuration and waits until it listens. Gives `{ports, stop, log}`: the ports by the names of the sockets, a
+ * function that ends it, and one that gives what it said so far. It ends with this process at the latest, however that ends.
  */
 export async function start(config, env = {}, words = []) {
   const command = [workerd.default, 'serve', fileURLToPath(new URL(config, import.meta.url)), '--control-fd=3', ...words];
