@@ -18,7 +18,8 @@ use host_tests::rows;
 use host_tests::setup::{SERVER_NAME, Turn};
 use host_tests::table::{self, Row};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
@@ -51,6 +52,7 @@ fn main() {
         "refused":
         fetch_trusts_nobody_but_the_known_authorities,
         a_server_that_wants_a_certificate_refuses_curl_without,
+        express_goes_on_after_clients_that_speak_no_tls,
     });
     table::main(all);
 }
@@ -385,6 +387,22 @@ async fn a_server_that_wants_a_certificate_refuses_curl_without() -> Result<()> 
     };
     ensure!(error.contains("certificate required"), "curl says {error}");
     server.failing(1).finish(0).await
+}
+
+async fn express_goes_on_after_clients_that_speak_no_tls() -> Result<()> {
+    let server = Server::start("express").await?;
+    let half_a_hello = [0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
+    for bytes in [b"".as_slice(), b"GET / HTTP/1.1\r\nHost: server.test\r\n\r\n", &half_a_hello, &[0xff; 300]] {
+        let mut client = TcpStream::connect(("127.0.0.1", server.port)).await?;
+        client.write_all(bytes).await?;
+        client.shutdown().await?;
+        let mut answer = Vec::new();
+        within(async { Ok(client.read_to_end(&mut answer).await?) }).await?;
+        let is_alert = answer.is_empty() || answer.starts_with(&[21, 3, 3, 0, 2, 2]);
+        ensure!(is_alert, "after {bytes:?} it answers {answer:?}, which is no fatal alert");
+    }
+    server.curl(&[], "").await?;
+    server.failing(4).finish(1).await
 }
 
 /// A server with our TLS, for clients that are no programs of Node's.
