@@ -8,11 +8,15 @@ import { test } from 'node:test';
 import { both, connect, connected, heard, hello, listening, nodes, ours, pause } from './support/both.mjs';
 import { server as certificate } from './support/pki.mjs';
 
+/** What a server is asked. */
+const QUESTIONS = ['SNICallback', 'ALPNCallback', 'resumeSession', 'OCSPRequest'];
+
 const SELF = new URL('./support/throws.mjs', import.meta.url).pathname;
 
 // An exception in a listener is the application's: it ends the process unless somebody catches it, and then the connection goes on.
-for (const where of ['secureConnect', 'data', 'end', 'secureConnection', 'tlsClientError', 'write callback', 'error', 'session', 'keylog', 'drain']) {
-  for (const name of ['guest-tls', 'node:tls']) {
+for (const where of [...QUESTIONS, 'secureConnect', 'data', 'end', 'secureConnection', 'tlsClientError', 'write callback', 'error', 'session', 'keylog', 'drain']) {
+  // Node's own leaves a connection open whose question has nobody to answer.
+  for (const name of QUESTIONS.includes(where) ? ['guest-tls'] : ['guest-tls', 'node:tls']) {
     test(`an exception in ${where} is uncaught, and the rest goes on (${name})`, { timeout: 15_000 }, async () => {
       const child = spawn(process.execPath, [SELF, name, where], { stdio: ['ignore', 'pipe', 'inherit'] });
       let said = '';
