@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
@@ -11,11 +11,16 @@ use tokio::sync::OnceCell;
 use crate::paths;
 use crate::peers::Listening;
 use crate::peers::agent::{Agent, words};
+use crate::peers::wasmtime;
 use crate::setup::{Report, Role, Setup};
 
 /// A host.
+///
+/// Wasmtime takes part in this process, by its crate; the others by an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
+    /// wasmtime, by the crate for Rust hosts.
+    Wasmtime,
     /// Node, by the npm package.
     Node,
     /// Deno, by the npm package.
@@ -32,11 +37,13 @@ pub enum Host {
 
 impl Host {
     /// All of them.
-    pub const ALL: [Host; 6] = [Host::Node, Host::Deno, Host::Bun, Host::Workerd, Host::Chromium, Host::Python];
+    pub const ALL: [Host; 7] =
+        [Host::Wasmtime, Host::Node, Host::Deno, Host::Bun, Host::Workerd, Host::Chromium, Host::Python];
 
     /// Its name in tables and of tests.
     pub fn name(self) -> &'static str {
         match self {
+            Host::Wasmtime => "wasmtime",
             Host::Node => "Node",
             Host::Deno => "Deno",
             Host::Bun => "Bun",
@@ -65,12 +72,18 @@ impl Host {
 
     /// A client.
     pub async fn connect(self, setup: &Setup, port: u16) -> Result<Report> {
+        if self == Host::Wasmtime {
+            return wasmtime::connect(setup, port).await;
+        }
         let order = json!({ "order": "connect", "setup": words(setup), "port": port });
         self.agent().await?.order(order).await?.report().await
     }
 
     /// A server that takes as many connections as the setup says.
     pub async fn listen(self, setup: &Setup) -> Result<Listening> {
+        if self == Host::Wasmtime {
+            return wasmtime::listen(setup).await;
+        }
         let mut answers = self.agent().await?.order(json!({ "order": "listen", "setup": words(setup) })).await?;
         let port = answers.port().await?;
         Ok(Listening::elsewhere(port, async move { answers.report().await }))
@@ -86,6 +99,7 @@ impl Host {
     fn command(self) -> Result<Command> {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("examples");
         let (program, options, script): (_, &[&str], _) = match self {
+            Host::Wasmtime => bail!("wasmtime has no agent"),
             Host::Node => (tool("node"), &[], "node/test/agent.mjs"),
             Host::Deno => (tool("deno"), &["run", "--allow-all"], "node/test/agent.mjs"),
             Host::Bun => (tool("bun"), &["run"], "node/test/agent.mjs"),

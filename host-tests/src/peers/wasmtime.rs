@@ -13,7 +13,7 @@ use crate::exchange::{Application as _, Exchange, hex};
 use crate::host::Host;
 use crate::setup::{EXPORTER_BYTES, EXPORTER_LABEL, Failure, Report, Setup};
 
-/// A server that takes one connection.
+/// A server that takes as many connections as the setup says, one after another. It reports the last one.
 pub async fn listen(setup: &Setup) -> Result<Listening> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
@@ -21,20 +21,27 @@ pub async fn listen(setup: &Setup) -> Result<Listening> {
     let acceptor = acceptor(&Host::shared()?.pool().isolated(), setup).await?;
     let setup = setup.clone();
     let server = async move {
-        let (tcp, _) = listener.accept().await?;
-        drop(listener);
-        tcp.set_nodelay(true)?;
-        talk(&setup, acceptor.accept(tcp).await).await
+        let mut report = Report::default();
+        for _ in 0..setup.connections {
+            let (tcp, _) = listener.accept().await?;
+            tcp.set_nodelay(true)?;
+            report = talk(&setup, acceptor.accept(tcp).await).await?;
+        }
+        Ok(report)
     };
     Ok(Listening::spawn(port, server))
 }
 
-/// A client.
+/// A client, likewise: the connector offers the session of the connection before by itself.
 pub async fn connect(setup: &Setup, port: u16) -> Result<Report> {
     let connector = connector(Host::shared()?.pool(), setup).await?;
-    let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    tcp.set_nodelay(true)?;
-    talk(setup, connector.connect(&setup.servername, tcp).await).await
+    let mut report = Report::default();
+    for _ in 0..setup.connections {
+        let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        tcp.set_nodelay(true)?;
+        report = talk(setup, connector.connect(&setup.servername, tcp).await).await?;
+    }
+    Ok(report)
 }
 
 /// A server's side of this setup.
@@ -91,6 +98,7 @@ fn describe(info: &Info) -> Report {
         group: info.ephemeral_key_info.as_ref().map(|info| info.name.clone()),
         alpn: info.alpn_protocol.as_ref().map(|name| String::from_utf8_lossy(name).into_owned()),
         servername: info.servername.clone(),
+        resumed: Some(info.is_session_reused),
         authorized: Some(info.authorized),
         authorization_error: info.authorization_error.as_ref().map(|error| error.code.node_name()),
         peer_subject: subject.map(|part| part.value.clone()),
