@@ -181,6 +181,37 @@ both('before and after the connection', async (role) => {
   assert.equal(near.getPeerCertificate(), null);
 }, { roles: ROLES.slice(1, 4).filter(({ clients }, at) => at !== 1) });
 
+both('a server knows the signature schemes in common, and a client its ticket', async (role) => {
+  const { near, far } = await connected(role.clients, role.servers, { client: { maxVersion: 'TLSv1.2' } });
+  assert(far.getSharedSigalgs().includes('ECDSA+SHA256'), `${far.getSharedSigalgs()}`);
+  assert(Buffer.isBuffer(near.getTLSTicket()));
+});
+
+test('updateKeys changes the keys of both directions under Node\'s feet', { timeout: 15_000 }, async () => {
+  const { near, far } = await connected(ours, nodes);
+  far.pipe(far);
+  for (const word of ['before', 'after', 'again']) {
+    near.write(word);
+    assert.equal(String(await heard(near, 'data')), word);
+    near.updateKeys();
+  }
+});
+
+test('enableTrace prints the messages of a handshake', { timeout: 15_000 }, async () => {
+  const printed = [];
+  const { write } = process.stderr;
+  process.stderr.write = (line) => printed.push(String(line));
+  try {
+    const server = await listening(nodes);
+    const near = connect(ours, server.port);
+    near.enableTrace();
+    await once(near, 'secureConnect');
+  } finally {
+    process.stderr.write = write;
+  }
+  assert(printed.some((line) => /ClientHello|client_hello/i.test(line)), printed.join(''));
+});
+
 test('renegotiate is refused, and the connection goes on', { timeout: 15_000 }, async () => {
   const { near, far } = await connected(ours, nodes, { client: { maxVersion: 'TLSv1.2' } });
   far.pipe(far);
