@@ -701,6 +701,10 @@ function finish(transport) {
 /** Ends a transport so that the peer reads our last words: where bytes are left unread, TCP would throw an alert away with a reset. */
 function linger(transport) {
   if (transport.destroyed) return;
+  if (transport.readableEnded) {
+    finish(transport);
+    return;
+  }
   const timer = setTimeout(() => transport.destroy(), LINGER);
   timer.unref?.();
   transport.removeAllListeners('data');
