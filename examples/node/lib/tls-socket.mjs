@@ -270,7 +270,7 @@ class Socket extends net.Socket {
       this.#handshakeTimer = setTimeout(() => {
         this.#connection?.move();
         if (!this.#secure) this.#giveUp(failure('ERR_TLS_HANDSHAKE_TIMEOUT', 'TLS handshake timeout'));
-      }, patience + 1);
+      }, Math.min(patience + 1, LONGEST_TIMER));
       this.#handshakeTimer.unref?.();
     }
   }

@@ -233,6 +233,13 @@ test('an option that is refused leaves the other connections alone', { timeout: 
   assert.equal(String(await heard(near, 'data')), 'still there');
 });
 
+test('options that only guest-tls refuses', () => {
+  for (const [options, code] of [
+    [{ certificateCompression: ['gzip'] }, 'ERR_INVALID_ARG_VALUE'], [{ secureProtocol: 5 }, 'ERR_INVALID_ARG_TYPE'], [{ sessionTimeout: 1.5 }, 'ERR_OUT_OF_RANGE'],
+  ]) assert.throws(() => ours.createSecureContext(options), { code });
+  ours.createSecureContext({ certificateCompression: ['zstd', 'zlib'] });
+});
+
 function looks(error, wanted) {
   return Object.fromEntries(Object.keys(wanted).map((key) => [key, words(error[key])]));
 }

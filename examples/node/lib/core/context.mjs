@@ -45,7 +45,7 @@ function versions(made, { minVersion, maxVersion, secureProtocol, secureOptions 
       const both = `secureProtocol ${secureProtocol} and ${minVersion ? 'minVersion' : 'maxVersion'} can't be given together`;
       throw failure('ERR_TLS_PROTOCOL_VERSION_CONFLICT', both);
     }
-    made.setSecureProtocol(secureProtocol);
+    made.setSecureProtocol(text(secureProtocol, 'secureProtocol'));
     return;
   }
   const known = (version, name) => {
@@ -76,7 +76,7 @@ function refuse(options) {
 
 const SETTERS = {
   allowPartialTrustChain: (made, allow) => made.setAllowPartialTrustChain(Boolean(allow)),
-  certificateCompression: (made, algorithms) => made.setCertificateCompression(list(algorithms)),
+  certificateCompression: (made, algorithms) => made.setCertificateCompression(compressions(list(algorithms))),
   ciphers: (made, ciphers) => made.setCiphers(text(ciphers, 'ciphers')),
   compat: (made, compat) => made.setCompat(Boolean(compat)),
   dhparam: (made, parameters) => made.setDhparam(bytes(parameters, 'dhparam')),
@@ -95,11 +95,23 @@ function text(value, name) {
   throw failure('ERR_INVALID_ARG_TYPE', `${name} has to be a string, not ${value === null ? 'null' : typeof value}`);
 }
 
+/** Node has zstd as well: a peer that has nothing else in common gets its certificates uncompressed. */
+function compressions(names) {
+  for (const name of names) {
+    if (!COMPRESSIONS.includes(name)) {
+      throw failure('ERR_INVALID_ARG_VALUE', `certificateCompression ${JSON.stringify(name)} has to be one of ${COMPRESSIONS.join(', ')}`);
+    }
+  }
+  return names.filter((name) => name !== 'zstd');
+}
+
 function whole(value, name) {
   if (typeof value !== 'number') throw failure('ERR_INVALID_ARG_TYPE', `${name} has to be a number, not ${typeof value}`);
   if (Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
   throw failure('ERR_OUT_OF_RANGE', `${name} has to be a whole number of seconds, and is ${value}`);
 }
+
+const COMPRESSIONS = ['zlib', 'brotli', 'zstd'];
 
 /** A version that is never spoken. */
 const OLD = 'old';
