@@ -46,10 +46,10 @@ const HEARD = {
   secure({ at, protocol, cipher, group, alpnProtocol, isSessionReused, exporter, exporterLabel }) {
     Object.assign(current, { isSessionReused, secureAt: at });
     timeline.add({ kind: 'milestone', label: 'Handshake done', to: at });
-    const size = group?.name === 'X25519MLKEM768' ? ', post-quantum' : '';
+    const strength = group?.name === 'X25519MLKEM768' ? ', post-quantum' : '';
     fact('protocol', protocol);
     fact('suite', cipher.standardName);
-    fact('group', group ? group.name + size : 'none: resumed');
+    fact('group', group ? group.name + strength : 'none: resumed');
     fact('alpn', alpnProtocol ?? 'none');
     fact('resumed', isSessionReused ? 'resumed' : 'new');
     fact('time', duration(at - current.reachedAt));
