@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import wasmtime
 from conftest import Certificates, client_context, receive, server_context, succeed
+from cryptography import x509
 
 import guest_tls
 from guest_tls import _call, _canonical, _component, _guest
@@ -355,6 +356,23 @@ def test_old_versions(version: ssl.TLSVersion) -> None:
             setattr(context, name, version)
     with pytest.raises(ValueError, match="RFC 8996"):
         guest_tls.SSLContext(ssl.PROTOCOL_TLSv1_1)
+
+
+def test_no_authorities_are_not_mozillas(pki: Certificates) -> None:
+    """The guest trusts Mozilla's roots where it is given none, and `ssl` trusts nobody: so it is always given some."""
+
+    def given(context: guest_tls.SSLContext) -> bytes:
+        found: dict[str, Any] = {}
+        context._give_policy(lambda name, value: found.update({name: value}))
+        return bytes(found["add-ca"])
+
+    context = guest_tls.SSLContext(guest_tls.PROTOCOL_TLS_CLIENT)
+    nobody = x509.load_pem_x509_certificate(given(context))
+    # No anchor, since someone else issued it; and nothing can be under it, since it is no authority.
+    assert nobody.subject != nobody.issuer
+    assert len(nobody.extensions) == 0
+    context.load_verify_locations(pki.ca.file)
+    assert x509.load_pem_x509_certificate(given(context)) == pki.ca.certificate
 
 
 def test_post_quantum_key_exchange(pki: Certificates) -> None:
