@@ -18,6 +18,7 @@ import pytest
 import wasmtime
 from conftest import Certificates, client_context, receive, server_context, succeed
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import guest_tls
 from guest_tls import _call, _canonical, _component, _guest
@@ -337,6 +338,8 @@ def test_key_log_file_is_private(pki: Certificates, tmp_path: Path) -> None:
     [
         lambda context: context.load_dh_params("file"),
         lambda context: context.set_npn_protocols(["h2"]),
+        lambda context: context.set_psk_client_callback(print),
+        lambda context: context.set_psk_server_callback(print),
         lambda context: setattr(context, "post_handshake_auth", True),
         lambda context: setattr(context, "num_tickets", 1),
         lambda context: setattr(context, "hostname_checks_common_name", True),
@@ -390,6 +393,16 @@ def test_no_application_protocol_in_common(pki: Certificates) -> None:
     outcome = meet(client, server)
     assert "alert no application protocol" in str(outcome.client)
     assert outcome.server.reason == "NO_APPLICATION_PROTOCOL"
+
+
+def test_chains(pki: Certificates) -> None:
+    outcome = succeed(
+        client_context(guest_tls, pki),
+        server_context(ssl, pki.server),
+        lambda connection: (connection.get_unverified_chain(), connection.get_verified_chain()),
+    )
+    leaf, anchor = (certificate.public_bytes(Encoding.DER) for certificate in (pki.server.certificate, pki.ca.certificate))
+    assert outcome.client == ([leaf], [leaf, anchor])
 
 
 def test_half_close(pki: Certificates) -> None:

@@ -329,6 +329,14 @@ class Endpoint:
             return {}
         return _certificates.decoded(certificates[0])
 
+    def get_unverified_chain(self) -> list[bytes]:
+        """The certificates that the peer sent, in DER, its own first; `ssl` has it from Python 3.13 on."""
+        return [certificate.raw for certificate in self._tell("peer-certificates") or ()]
+
+    def get_verified_chain(self) -> list[bytes]:
+        """The chain from the peer's certificate to the trust anchor, in DER; empty where it was not verified. Likewise."""
+        return [certificate.raw for certificate in self._tell("peer-certificate-chain")] if self.is_verified() else []
+
     def cipher(self) -> Optional[tuple[str, str, int]]:
         """The suite by OpenSSL's name, the version that it belongs to, and the bits of its key."""
         if (cipher := self._tell("cipher")) is None:

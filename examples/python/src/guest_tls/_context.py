@@ -401,6 +401,14 @@ class SSLContext(ssl.SSLContext):
         """Raises `NotImplementedError`."""
         raise NotImplementedError("NPN was never standardised: see set_alpn_protocols")
 
+    def set_psk_client_callback(self, callback: object) -> None:
+        """Raises `NotImplementedError`."""
+        raise NotImplementedError("rustls has no external PSKs: use certificates, or sessions")
+
+    def set_psk_server_callback(self, callback: object, identity_hint: Optional[str] = None) -> None:
+        """Raises `NotImplementedError`."""
+        raise NotImplementedError("rustls has no external PSKs: use certificates, or sessions")
+
     # For connections.
 
     def _encode_hostname(self, hostname: Union[str, bytes, None]) -> Optional[str]:

@@ -213,6 +213,7 @@ FUNCTIONS = {
     "secure-pair#[method]secure-pair.cipher": method(PAIR, result=Option(CIPHER)),
     "secure-pair#[method]secure-pair.ephemeral-key-info": method(PAIR, result=Option(EPHEMERAL_KEY_INFO)),
     "secure-pair#[method]secure-pair.peer-certificates": method(PAIR, result=List(CERTIFICATE)),
+    "secure-pair#[method]secure-pair.peer-certificate-chain": method(PAIR, result=List(CERTIFICATE)),
     "secure-pair#[method]secure-pair.export-keying-material": method(PAIR, U32, BYTES, Option(BYTES), result=Result(BYTES, ERROR)),
     "secure-pair#[method]secure-pair.is-session-reused": method(PAIR, result=BOOL),
     "secure-pair#[method]secure-pair.session": method(PAIR, result=Option(BYTES)),
