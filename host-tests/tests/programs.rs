@@ -114,7 +114,7 @@ impl Program {
         Row::new(self.name, words, move || {
             let (program, process) = (Arc::clone(&program), Arc::clone(&process));
             async move {
-                prepare().await?;
+                prepare()?;
                 program.run(&*process).await
             }
         })
@@ -294,7 +294,7 @@ async fn pg_asks_postgresql_that_speaks_tls_1_2() -> Result<()> {
 
 /// By `SSLRequest`, with a client certificate, and with a password that is bound to the connection.
 async fn ask_postgresql(max_protocol_version: Option<&'static str>, protocol: &str) -> Result<()> {
-    prepare().await?;
+    prepare()?;
     let settings = Settings { max_protocol_version, ..Settings::new(Kind::P256.server()) };
     let server = Postgres::start(&settings).await?;
     let role = postgres::client(postgres::USER, &Kind::P256.authority());
@@ -414,7 +414,7 @@ struct Server {
 
 impl Server {
     async fn start(script: &'static str) -> Result<Server> {
-        prepare().await?;
+        prepare()?;
         let process = Process::of(Side::Server, Tls::Ours, Tls::Ours, node::program());
         let mut running = process.start(&Program::new(script), None).await?;
         let port = running.port().await?;
@@ -583,24 +583,10 @@ fn other_node() -> Option<&'static OtherNode> {
 }
 
 /// Gets the packages by `npm ci`, unless they are there; and looks for the component.
-async fn prepare() -> Result<()> {
-    static DONE: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
-    let work = || async {
-        let component = package().join("lib/component/guest-tls.js");
-        ensure!(component.exists(), "{} is not there: `cargo xtask npm` makes it", component.display());
-        let lock = std::fs::metadata(folder().join("package-lock.json"))?.modified()?;
-        let installed =
-            std::fs::metadata(folder().join("node_modules/.package-lock.json")).and_then(|file| file.modified());
-        if installed.is_ok_and(|installed| installed >= lock) {
-            return Ok(());
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder()).kill_on_drop(true);
-        let output = npm.output().await.context("npm does not start: it is in Debian's package npm")?;
-        ensure!(output.status.success(), "npm ci: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
-    };
-    DONE.get_or_try_init(work).await.map(|_| ())
+fn prepare() -> Result<()> {
+    let wanted = [package().join("lib/component/guest-tls.js"), folder().join("node_modules")];
+    let missing = wanted.iter().find(|path| !path.exists());
+    missing.map_or(Ok(()), |missing| bail!("{} is not there: `cargo xtask hosts` makes it", missing.display()))
 }
 
 /// The npm package.

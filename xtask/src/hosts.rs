@@ -79,4 +79,4 @@ fn python(project: &Project) -> Result<()> {
 }
 
 /// The examples with packages of npm.
-const NPM: &[&str] = &["node", "workers", "browser"];
+const NPM: &[&str] = &["node", "node/test/programs", "workers", "browser"];
