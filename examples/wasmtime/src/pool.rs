@@ -517,7 +517,9 @@ impl Turn {
         loop {
             let mut moved = false;
             if received < self.received.len() {
-                match guest.call_write_encrypted(&mut *store, pair, &self.received[received..]).await? {
+                // All that is given is copied, and the guest takes some two records at a time.
+                let end = self.received.len().min(received + PIECE);
+                match guest.call_write_encrypted(&mut *store, pair, &self.received[received..end]).await? {
                     Ok(taken) => {
                         received += taken as usize;
                         moved |= taken > 0;
@@ -609,3 +611,6 @@ fn refusal(error: TlsError) -> Fault {
 fn thread_gone() -> Error {
     Error::Trapped("the thread of the instance has ended".into())
 }
+
+/// The most that is given to the guest at once.
+const PIECE: usize = 32 * 1024;

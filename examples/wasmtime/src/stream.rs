@@ -347,11 +347,10 @@ impl Core {
     {
         self.wakers.set(Side::Writer, cx.waker());
         self.drive(transport);
-        match self.error_of_writer() {
-            Some(error) => Poll::Ready(Err(error)),
-            None if self.is_sent() => Poll::Ready(Ok(())),
-            None => Poll::Pending,
+        if self.is_sent_well() {
+            return Poll::Ready(Ok(()));
         }
+        self.error_of_writer().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
     }
 
     fn poll_shutdown<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<()>>
@@ -363,11 +362,8 @@ impl Core {
             (self.ending, self.dirty) = (true, true);
         }
         self.drive(transport);
-        if let Some(error) = self.error_of_writer() {
-            return Poll::Ready(Err(error));
-        }
-        if !self.ended || !self.is_sent() {
-            return Poll::Pending;
+        if !self.ended || !self.is_sent_well() {
+            return self.error_of_writer().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
         }
         Pin::new(transport).poll_shutdown(&mut Context::from_waker(&self.waker))
     }
@@ -530,6 +526,11 @@ impl Core {
     fn is_sent(&self) -> bool {
         let is_encrypted = self.outgoing.is_empty() && !self.turn_sends && !self.more_encrypted;
         is_encrypted && self.encrypted.is_empty() && !self.unflushed
+    }
+
+    /// As [`is_sent`](Self::is_sent), and nothing of it was lost. A peer may have all and be gone, which is an error for the reader only.
+    fn is_sent_well(&self) -> bool {
+        self.is_sent() && self.write_error.is_none()
     }
 
     fn error_of_writer(&self) -> Option<io::Error> {

@@ -140,6 +140,22 @@ async fn a_transport_that_ends_early_is_an_error_after_what_came() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_peer_that_has_all_may_go() -> Result<()> {
+    let (mut client, mut server) = to_rustls(duplex(4096)).await?;
+    client.write_all(b"all of it").await?;
+    client.flush().await?;
+    server.read_exact(&mut [0; 9]).await?;
+    drop(server);
+    // That the transport has ended is known by then, and is for the reader.
+    for _ in 0..5 {
+        client.flush().await.context("all was sent")?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    ensure!(client.read(&mut [0; 8]).await.is_err(), "the reader was not told");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_end_is_an_end_and_writing_after_ones_own_is_an_error() -> Result<()> {
     let (mut client, mut server) = to_rustls(duplex(4096)).await?;
     server.write_all(b"all of it").await?;
