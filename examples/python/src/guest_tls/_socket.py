@@ -369,8 +369,8 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
             try:
                 self._flush_wanted = False
                 self._drain(connection, time.monotonic())
-            except (TimeoutError, ssl.SSLWantWriteError):
-                # It is sent before what is sent next.
+            except (TimeoutError, ssl.SSLWantWriteError, ConnectionError):
+                # It is sent before what is sent next. A peer that takes nothing any more is told to who sends: there may be more to read.
                 return
             finally:
                 self._writing.release()
