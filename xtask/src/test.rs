@@ -314,9 +314,9 @@ fn table(results: &[Outcome]) -> String {
 
 /// The examples with tests in their own language.
 const EXAMPLES: &[Example] = &[
-    Example { name: "npm package", folder: "node", tool: "node", arguments: &["--test", "test/"] },
-    Example { name: "Workers", folder: "workers", tool: "node", arguments: &["--test", "test/"] },
-    Example { name: "page", folder: "browser", tool: "node", arguments: &["--test", "test/"] },
+    Example { name: "npm package", folder: "node", tool: "node", arguments: &["--test", "test/*.test.mjs"] },
+    Example { name: "Workers", folder: "workers", tool: "node", arguments: &["--test", "test/*.test.mjs"] },
+    Example { name: "page", folder: "browser", tool: "node", arguments: &["--test", "test/*.test.mjs"] },
     Example {
         name: "Python module",
         folder: "python",
