@@ -4,6 +4,7 @@ use std::{
     fmt::Write,
     path::PathBuf,
     process::{Command, ExitCode},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -60,8 +61,15 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 
     let wasm_std = wasm_std.or_else(|| WasmStd::ensure(project).ok());
     note(&mut results, "runner of wasm", || build_wasm_runner(project));
-    // Tests in wasm have one thread, and so has the last step of building a component: the other processors do what is native.
+    // Tests in wasm have one thread, and so has the last step of building a component: the other processors do what is native. What is
+    // fetched takes none.
     thread::scope(|scope| {
+        let hosts = scope.spawn(|| {
+            let mut results = Vec::new();
+            note(&mut results, "hosts", || hosts::set_up(project));
+            note(&mut results, "PostgreSQL", || Tool::POSTGRES.program(project));
+            results
+        });
         let in_wasm = wasm_std.as_ref().map(|wasm_std| scope.spawn(|| in_wasm(project, wasm_std, arguments)));
         let native = ["--package", "guest-tls", "--package", "guest-tls-kernels"];
         results.push(tests("library, native", arguments, project.cargo(), &native));
@@ -74,14 +82,16 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             // That there is none is among the results already.
             None => {}
         }
+        match hosts.join() {
+            Ok(outcomes) => results.extend(outcomes),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     });
-    note(&mut results, "hosts", || hosts::set_up(project));
-    note(&mut results, "PostgreSQL", || Tool::POSTGRES.program(project));
     let hosted = ["--package", "host-tests", "--package", "guest-tls-wasmtime"];
     results.push(tests("component, in a host", arguments, project.cargo(), &hosted));
     // Their own filters are other languages'.
     if arguments.filter.is_none() {
-        results.extend(EXAMPLES.iter().map(|example| example.test(project)));
+        results.extend(examples(project));
     }
     note(&mut results, "rows of the contract", || {
         println!("{}", rows::check(project)?);
@@ -174,16 +184,46 @@ fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec
     let mut results = Vec::new();
     note(&mut results, "guest of the measurement", || ct::guest(project, wasm_std));
     note(&mut results, "example: postgres", || postgres::command(project, wasm_std));
-    let name = "library, in wasm";
+    let cargo = || Ok(cargo_test(wasm_cargo(project, wasm_std)?, WASM_ARGUMENTS, arguments));
+    let (outcome, lines) = held_back("library, in wasm", cargo);
+    results.push(outcome);
+    (results, lines)
+}
+
+/// Runs test programs, and gives what they print.
+fn held_back(name: &'static str, command: impl FnOnce() -> Result<Command>) -> (Outcome, Vec<String>) {
     let mut lines = vec![format!("\n=== {name} ===")];
-    results.push(Outcome::of(name, || {
-        let cargo = cargo_test(wasm_cargo(project, wasm_std)?, WASM_ARGUMENTS, arguments);
-        let ran = Step::new(name, cargo).attempt()?;
+    let outcome = Outcome::of(name, || {
+        let ran = Step::new(name, command()?).attempt()?;
         let counts = ran.lines.iter().filter_map(|line| parse(line)).fold(Counts::default(), |sum, one| sum + one);
         lines.extend(ran.lines);
         Ok(judged(counts, ran.success))
-    }));
-    (results, lines)
+    });
+    (outcome, lines)
+}
+
+/// Runs the tests of all examples, two at a time, since each of them waits for its peers most of the time.
+fn examples(project: &Project) -> Vec<Outcome> {
+    let left = Mutex::new(EXAMPLES.iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let run = || {
+        let mut results = Vec::new();
+        while let Some(example) = next() {
+            let (outcome, lines) = held_back(example.name, || Ok(example.command(project)));
+            println!("{}", lines.join("\n"));
+            results.push(outcome);
+        }
+        results
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(run);
+        let mut results = run();
+        match other.join() {
+            Ok(outcomes) => results.extend(outcomes),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        results
+    })
 }
 
 /// Tests in the language of an example, by the runner of its people.
@@ -195,15 +235,12 @@ struct Example {
 }
 
 impl Example {
-    fn test(&self, project: &Project) -> Outcome {
-        println!("\n=== {} ===", self.name);
-        Outcome::of(self.name, || {
-            let mut command = Command::new(project.tools().join(self.tool));
-            command.current_dir(project.root.join("examples").join(self.folder)).args(self.arguments);
-            command.env("GUEST_TLS_COMPONENT", project.component());
-            command.env("GUEST_TLS_ARTEFACTS", project.target.join("artefacts"));
-            streamed(self.name, command)
-        })
+    fn command(&self, project: &Project) -> Command {
+        let mut command = Command::new(project.tools().join(self.tool));
+        command.current_dir(project.root.join("examples").join(self.folder)).args(self.arguments);
+        command.env("GUEST_TLS_COMPONENT", project.component());
+        command.env("GUEST_TLS_ARTEFACTS", project.target.join("artefacts"));
+        command
     }
 }
 
