@@ -105,6 +105,8 @@ class Streams {
 
   /** What the transport failed of. */
   #cause;
+  /** What a listener threw. */
+  #thrown;
   #brought = Promise.resolve();
   #timer;
 
@@ -210,7 +212,21 @@ class Streams {
       clearTimeout(this.#timer);
       this.opened.resolve(this.connection.ask((pair) => ({ ...describe(pair), peerCertificates: pair.peerCertificates() })));
     }
-    this.#onevent?.(event, this.connection);
+    try {
+      this.#onevent?.(event, this.connection);
+    } catch (thrown) {
+      this.#giveUp(thrown);
+    }
+  }
+
+  /** Ends the connection by what a listener threw: whoever reads or writes gets that, and the peer an alert. */
+  #giveUp(thrown) {
+    this.#thrown ??= { error: thrown };
+    try {
+      this.connection.answer((pair) => pair.abort(`${thrown?.message ?? thrown}`));
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #data(bytes) {
@@ -287,6 +303,7 @@ class Streams {
   #fail(error) {
     if (this.#failed) return;
     this.#failed = true;
+    if (this.#thrown !== undefined) error = this.#thrown.error;
     if (this.#cause !== undefined && error instanceof Error) {
       if (error.code === 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING') error = reset(this.#cause);
       else error.cause ??= this.#cause;
