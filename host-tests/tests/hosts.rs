@@ -39,7 +39,8 @@ fn main() {
     let arguments = table::arguments();
     let conclusion = libtest_mimic::run(&arguments, table::trials(rows, &summary));
     print!("{summary}");
-    if !arguments.list {
+    // A part of it would say of the rest that it was not tried.
+    if !arguments.list && arguments.filter.is_none() {
         let table = seen.table();
         println!("\n{table}");
         let folder = paths::target().join("artefacts");
@@ -229,12 +230,12 @@ impl Seen {
         for host in Host::ALL {
             let _ = write!(table, "\n| {} |", host.name());
             for cell in Cell::ALL {
-                let possible = cell.roles().iter().filter_map(|role| host.cannot(*role)).collect::<Vec<_>>();
-                let word = match (seen.get(&(host.name(), cell)), possible.as_slice()) {
+                let impossible = cell.roles().iter().filter_map(|role| host.cannot(*role)).collect::<Vec<_>>();
+                let word = match (seen.get(&(host.name(), cell)), impossible.as_slice()) {
                     (Some(false), _) => "failed".to_string(),
                     (Some(true), []) => "yes".to_string(),
                     (Some(true), [why, ..]) => format!("yes, as client: {why}"),
-                    (None, [why, ..]) if possible.len() == cell.roles().len() => format!("no: {why}"),
+                    (None, [why, ..]) if impossible.len() == cell.roles().len() => format!("no: {why}"),
                     (None, _) => "not tried".to_string(),
                 };
                 let _ = write!(table, " {word} |");

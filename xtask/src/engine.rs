@@ -102,7 +102,7 @@ fn packages(project: &Project) -> Result<PathBuf> {
 }
 
 /// jco, and what its modules import.
-const JCO: &[Package] = &[("@bytecodealliance/jco", "1.35"), ("@bytecodealliance/preview2-shim", "0.26")];
+pub(crate) const JCO: &[Package] = &[("@bytecodealliance/jco", "1.35"), ("@bytecodealliance/preview2-shim", "0.26")];
 
 const BUN_VERSION: &str = "1.4";
 const DENO_VERSION: &str = "2.9";

@@ -57,9 +57,9 @@ fn python(project: &Project) -> Result<()> {
     let base = base.context("there is no python3: install it, or set GUEST_TLS_PYTHON to its path")?;
     let key = project::key(&[&needs, &base.display().to_string()]);
     let folder = project.cache.join("venv").join(key);
+    let lock = project.lock("setup")?;
     if !folder.is_dir() {
-        let lock = project.lock("setup")?;
-        // A virtual environment knows where it lies, so it is made in its place, and counts when the last step is done.
+        // It counts when the last step is done. Its scripts know where it was made, and are not used: `python -m` is.
         let unfinished = folder.with_extension("unfinished");
         let mut venv = Command::new(&base);
         venv.args(["-m", "venv", "--clear"]).arg(&unfinished);
@@ -69,8 +69,8 @@ fn python(project: &Project) -> Result<()> {
             .arg(&requirements);
         Step::new("python: fetching packages from PyPI", pip).run()?;
         fs::rename(&unfinished, &folder).with_context(|| format!("can't move {}", unfinished.display()))?;
-        drop(lock);
     }
+    drop(lock);
     // Not a link: by its own path Python finds its environment.
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", folder.join("bin/python").display());
     let wrapper = project.tools().join("python");

@@ -13,7 +13,7 @@ use crate::{
 /// A package's name and the beginning of its version.
 pub(crate) type Package = (&'static str, &'static str);
 
-/// Installs these packages, unless that was done, and gives the folder whose `node_modules` has them.
+/// Installs these packages, unless that was done, and gives the folder whose `node_modules` has them. Nothing of what is installed is run.
 pub(crate) fn install(project: &Project, name: &str, packages: &[Package]) -> Result<PathBuf> {
     let folder = folder(project, name, packages);
     if folder.is_dir() {
@@ -30,7 +30,7 @@ pub(crate) fn install(project: &Project, name: &str, packages: &[Package]) -> Re
     let mut command = Command::new("npm");
     command
         .current_dir(&work.path)
-        .args(["install", "--no-audit", "--no-fund", "--prefix"])
+        .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
         .arg(work.path.join(name))
         .args(packages.iter().map(|(package, version)| format!("{package}@{version}")));
     Step::new(format!("{name}: fetching {} from npm", titles(packages)), command).run()?;
@@ -44,6 +44,7 @@ pub(crate) fn ci(project: &Project, example: &str) -> Result<()> {
     let lock =
         fs::read(folder.join("package-lock.json")).with_context(|| format!("no lock file in {}", folder.display()))?;
     let installed = folder.join("node_modules/.guest-tls-lock");
+    let _lock = project.lock("npm")?;
     if fs::read(&installed).is_ok_and(|old| old == lock) {
         return Ok(());
     }

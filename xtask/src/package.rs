@@ -34,22 +34,18 @@ pub(crate) fn component(project: &Project) -> Result<()> {
     let component = project.component();
     let folder = project.root.join("examples/node/lib/component");
     let bytes = fs::read(&component).with_context(|| format!("no component at {}", component.display()))?;
-    // What the folder was made of lies beside it: jco takes its time.
-    let made_of = project.target.join("npm/made-of.wasm");
-    if folder.join("guest-tls.js").is_file() && fs::read(&made_of).is_ok_and(|old| old == bytes) {
+    // What the folder was made of is kept: jco takes its time.
+    let made_of = project.target.join("npm/made-of");
+    let how = format!("{:?} {TRANSPILE:?} esbuild {ESBUILD_VERSION} {MINIFY:?}\n", engine::JCO);
+    let whole = [how.as_bytes(), &bytes].concat();
+    if folder.join("guest-tls.js").is_file() && fs::read(&made_of).is_ok_and(|old| old == whole) {
         return Ok(());
     }
-    engine::transpile_to(project, &component, &folder, &["--instantiation", "sync", "--name", "guest-tls"])?;
+    engine::transpile_to(project, &component, &folder, TRANSPILE)?;
     let mut esbuild = Command::new(esbuild(project)?);
-    esbuild.current_dir(&folder).args(["guest-tls.js", "--minify", "--format=esm", "--log-level=warning"]);
-    // jco's JavaScript asks the environment in each call whether it is to be debugged, which takes an eighth of a handshake in Node.
-    esbuild.args([
-        "--define:globalThis.process.env.JCO_DEBUG=undefined",
-        "--outfile=guest-tls.js",
-        "--allow-overwrite",
-    ]);
+    esbuild.current_dir(&folder).args(MINIFY);
     Step::new("esbuild: guest-tls.js", esbuild).run()?;
-    crate::project::write_if_changed(&made_of, &bytes)?;
+    crate::project::write_if_changed(&made_of, &whole)?;
     Ok(())
 }
 
@@ -62,5 +58,20 @@ fn esbuild(project: &Project) -> Result<PathBuf> {
     let folder = npm::install(project, "esbuild", &[(package, ESBUILD_VERSION)])?;
     Ok(folder.join("node_modules").join(package).join("bin/esbuild"))
 }
+
+/// Options of jco's.
+const TRANSPILE: &[&str] = &["--instantiation", "sync", "--name", "guest-tls"];
+
+/// Options of esbuild's. jco's JavaScript asks the environment in each call whether it is to be debugged, which takes an eighth of a
+/// handshake in Node.
+const MINIFY: &[&str] = &[
+    "guest-tls.js",
+    "--minify",
+    "--format=esm",
+    "--log-level=warning",
+    "--define:globalThis.process.env.JCO_DEBUG=undefined",
+    "--outfile=guest-tls.js",
+    "--allow-overwrite",
+];
 
 const ESBUILD_VERSION: &str = "0.28";
