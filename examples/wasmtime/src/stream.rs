@@ -249,8 +249,11 @@ impl Core {
     {
         self.wakers.set(Side::Reader, cx.waker());
         self.drive(transport);
-        // What came before an error is nothing without a handshake.
-        if let Some(error) = self.read_error.clone().or_else(|| self.write_error.clone()) {
+        // What came before an error is nothing without a handshake. After one, it is for who reads or writes: a client may have sent its
+        // last message, all that it had to say and its end at once.
+        if self.info.is_none()
+            && let Some(error) = self.read_error.clone().or_else(|| self.write_error.clone())
+        {
             return Poll::Ready(Err(error));
         }
         if !self.is_sent() {

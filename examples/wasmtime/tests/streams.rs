@@ -140,6 +140,32 @@ async fn a_transport_that_ends_early_is_an_error_after_what_came() -> Result<()>
 }
 
 #[tokio::test]
+async fn what_a_client_said_before_it_went_is_read() -> Result<()> {
+    let connector = TlsConnector::from(Arc::new(rustls::client_config(&client_setup())?));
+    let acceptor = wasmtime::acceptor(host(), &server_setup()).await?;
+    let (near, far) = duplex(64 * 1024);
+    let name = server_name()?;
+    let client = async {
+        let mut client = connector.connect(name, near).await?;
+        client.write_all(b"all that it has to say").await?;
+        client.flush().await
+    };
+    let mut accepting = Box::pin(acceptor.accept(far));
+    // In TLS 1.3 the client is done first. All that it does after the server's flight is there before the server looks again.
+    tokio::select! {
+        biased;
+        done = client => done?,
+        _ = &mut accepting => bail!("the server was done before the client had gone"),
+    }
+    let mut server = accepting.await?;
+    let mut all = Vec::new();
+    let error = server.read_to_end(&mut all).await.err().context("an end that nobody said was taken for one")?;
+    ensure!(error.kind() == io::ErrorKind::UnexpectedEof, "{error:?}");
+    ensure!(all == b"all that it has to say", "{all:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_peer_that_has_all_may_go() -> Result<()> {
     let (mut client, mut server) = to_rustls(duplex(4096)).await?;
     client.write_all(b"all of it").await?;
