@@ -100,6 +100,19 @@ describe('a connection', () => {
     await assert.rejects(client.closed, thrown);
     await assert.rejects(server.closed);
   });
+
+  test('ends by what `onevent` throws, where nothing moves any more', async () => {
+    const thrown = new Error('thrown by the listener');
+    const onevent = ({ tag }) => {
+      if (tag === 'session') throw thrown;
+    };
+    // The session is the last that comes, and nobody reads or writes afterwards.
+    const { client, server } = connected({ client: { sessionEvent: true, onevent } });
+    await assert.rejects(client.closed, thrown);
+    await assert.rejects(text(client.readable), thrown);
+    await assert.rejects(text(server.readable));
+    await assert.rejects(server.closed);
+  });
 });
 
 describe('back-pressure', () => {
@@ -140,6 +153,34 @@ describe('back-pressure', () => {
     await assert.rejects(text(server.readable), { code: 'ECONNRESET' });
     await assert.rejects(server.closed);
   });
+
+  for (const peer of ['has ended', 'is not read']) {
+    test(`a close that waits for the transport is rejected by \`abort\`, where the peer ${peer}`, { timeout: 20_000 }, async () => {
+      const { client, server, ends } = connected();
+      await Promise.all([client.opened, server.opened]);
+      const peerWriter = server.writable.getWriter();
+      if (peer === 'has ended') {
+        await peerWriter.close();
+        assert.equal(await text(client.readable), '');
+      } else {
+        peerWriter.write(payload(1 << 20)).catch(() => {});
+        await standstill(() => client.connection.bytesRead);
+      }
+      // The component takes all of it, and the transport does not: so the close waits.
+      ends.hold();
+      const writer = client.writable.getWriter();
+      await writer.write(payload(140_000));
+      const closing = writer.close();
+      await standstill(() => client.connection.bytesWritten);
+      const reason = new Error('it took too long');
+      // Where a close is at work, `abort` rejects by what that does.
+      await Promise.all([
+        assert.rejects(writer.abort(reason), { code: 'ABORT_ERR' }), assert.rejects(closing, { code: 'ABORT_ERR' }),
+        assert.rejects(client.closed, ({ code, cause }) => code === 'ABORT_ERR' && cause === reason),
+      ]);
+      abandon(server);
+    });
+  }
 });
 
 describe('errors', () => {
@@ -252,7 +293,10 @@ function serverOf({ onevent, ...options } = {}) {
 /** Two transports that are each other's other end. */
 function pipe() {
   let controller;
-  const there = new TransformStream();
+  let held = false;
+  const there = new TransformStream({
+    transform: (piece, controller) => (held ? new Promise(() => {}) : controller.enqueue(piece)),
+  });
   const back = new TransformStream({ start: (made) => void (controller = made) });
   const ends = {
     cut() {
@@ -263,6 +307,8 @@ function pipe() {
       }
     },
     fail: (error) => controller.error(error),
+    /** From now on the transport takes nothing of the first one's. */
+    hold: () => void (held = true),
   };
   return [{ readable: back.readable, writable: there.writable }, { readable: there.readable, writable: back.writable }, ends];
 }

@@ -57,6 +57,7 @@ export class Connection {
   #sentOurEnd = false;
   #peerEnded = false;
   #failed = false;
+  #aborted;
   #moving = false;
   #again = false;
   #asked = false;
@@ -139,6 +140,13 @@ export class Connection {
     return answered;
   }
 
+  /** Ends the connection by `ABORT_ERR`, of which `wire.fail` hears in any case. Throws the component's error. */
+  abort(why) {
+    this.ask((pair) => pair.abort(why));
+    this.#aborted ??= failure('ABORT_ERR', `The connection was given up: ${why}`);
+    this.move();
+  }
+
   /** Gives the connection up. Nothing is sent; what can still be asked of it is what it had counted. */
   drop() {
     if (this.#pair === undefined) return;
@@ -172,6 +180,8 @@ export class Connection {
     this.#write();
     this.#read();
     this.#transmit();
+    // The component says so to whoever reads or writes, and at the moment there may be nobody.
+    if (this.#aborted !== undefined) throw this.#aborted;
   }
 
   #take() {

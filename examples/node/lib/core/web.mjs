@@ -223,7 +223,7 @@ class Streams {
   #giveUp(thrown) {
     this.#thrown ??= { error: thrown };
     try {
-      this.connection.answer((pair) => pair.abort(`${thrown?.message ?? thrown}`));
+      this.connection.abort(`${thrown?.message ?? thrown}`);
     } catch (error) {
       this.#fail(error);
     }
@@ -294,7 +294,7 @@ class Streams {
     this.#abandoned = true;
     this.#cause = reason;
     try {
-      this.connection.answer((pair) => pair.abort(`${reason?.message ?? reason}`));
+      this.connection.abort(`${reason?.message ?? reason}`);
     } catch (error) {
       this.#fail(error);
     }
