@@ -39,6 +39,7 @@ const server :Workerd.Worker = (
     Tls.web, Tls.connection, Tls.context, Tls.guest, Tls.wasi, Tls.errors, Tls.bytes, Tls.component, Tls.core, Tls.core2, Tls.core3,
   ],
   bindings = [
+    (name = "TLS_CLIENT_AUTH", fromEnvironment = "SERVER_CLIENT_AUTH"),
     (name = "TLS_CA", fromEnvironment = "SERVER_CA"),
     (name = "TLS_CERT", fromEnvironment = "SERVER_CERT"),
     (name = "TLS_KEY", fromEnvironment = "SERVER_KEY"),

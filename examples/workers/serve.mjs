@@ -25,7 +25,7 @@ const env = {
   ...process.env,
   TARGET: '127.0.0.1:8443', SERVERNAME: 'server.test',
   CLIENT_CA: read('ca.pem'), CLIENT_CERT: read('client.pem'), CLIENT_KEY: read('client.key'),
-  SERVER_CA: read('ca.pem'), SERVER_CERT: read('server.pem'), SERVER_KEY: read('server.key'),
+  SERVER_CLIENT_AUTH: 'required', SERVER_CA: read('ca.pem'), SERVER_CERT: read('server.pem'), SERVER_KEY: read('server.key'),
 };
 const child = spawn(workerd.default, ['serve', 'config.capnp'], { cwd: new URL('.', import.meta.url), env, stdio: 'inherit' });
 child.on('exit', (code) => process.exit(code ?? 1));

@@ -1,6 +1,7 @@
 // A Worker that is a TLS server on an inbound TCP socket. It answers a request of HTTP/1.1 with what it saw of the connection.
 //
-// Bindings: `TLS_CERT`, `TLS_KEY` (PEM), and `TLS_CA` where clients have to show a certificate of this CA.
+// Bindings: `TLS_CERT`, `TLS_KEY` (PEM), and `TLS_CLIENT_AUTH`: with `required`, clients have to show a certificate of the CA in `TLS_CA`
+// (PEM), and with `none` they are not asked for one. Anything else refuses every connection: what was forgotten lets nobody in.
 
 import { pairOptions } from 'guest-tls/core/connection.mjs';
 import { secure } from 'guest-tls/core/web.mjs';
@@ -58,10 +59,20 @@ function answer(head, { protocol, cipher, group, servername, alpnProtocol, autho
 
 /** It seals tickets, so that sessions are resumed as long as the isolate lives. */
 const server = once((guest, env) => {
-  const options = pairOptions(guest, { requestCert: Boolean(env.TLS_CA), ALPNProtocols: ['http/1.1'] });
+  const options = pairOptions(guest, { requestCert: asksClients(env), ALPNProtocols: ['http/1.1'] });
   const context = contextOf(guest, env);
   return guest.call(({ server: { Server } }) => Server.create(context, options));
 });
+
+/** Whether clients have to show a certificate. Throws where the bindings don't say so, or say it without a CA. */
+function asksClients({ TLS_CLIENT_AUTH: auth, TLS_CA: ca }) {
+  if (auth === 'none') return false;
+  if (auth !== 'required') {
+    throw new TypeError(`the binding TLS_CLIENT_AUTH has to be "required" or "none", not ${auth ? JSON.stringify(auth) : 'empty'}`);
+  }
+  if (!ca?.trim()) throw new TypeError('TLS_CLIENT_AUTH is "required" and TLS_CA is empty: it has to be the CA of the clients in PEM');
+  return true;
+}
 
 /** How long a connection may take, in milliseconds. */
 const LONGEST = 30_000;

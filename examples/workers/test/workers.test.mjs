@@ -254,7 +254,7 @@ describe('the example', () => {
     const env = {
       TARGET: `127.0.0.1:${peer.port}`, SERVERNAME: 'server.test',
       CLIENT_CA: keys.ca.certificate, CLIENT_CERT: keys.client.certificate, CLIENT_KEY: keys.client.key,
-      SERVER_CA: keys.ca.certificate, SERVER_CERT: keys.server.certificate, SERVER_KEY: keys.server.key,
+      SERVER_CLIENT_AUTH: 'required', SERVER_CA: keys.ca.certificate, SERVER_CERT: keys.server.certificate, SERVER_KEY: keys.server.key,
     };
     workerd = await start('../config.capnp', env, ['--socket-addr=client=127.0.0.1:0', '--socket-addr=server=127.0.0.1:0']);
   });
@@ -288,6 +288,33 @@ describe('the example', () => {
     assert.match(workerd.log(), /ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE/);
   });
 });
+
+for (const [what, auth, ca, said] of [
+  ['a client authentication that nobody spoke of', undefined, keys.ca.certificate, /TLS_CLIENT_AUTH has to be "required" or "none"/],
+  ['a client authentication without a CA', 'required', undefined, /TLS_CA is empty/],
+  ['a client authentication whose CA is an empty file', 'required', '\n', /TLS_CA is empty/],
+]) {
+  test(`server.mjs lets nobody in by ${what}`, async () => {
+    const workerd = await startServer({ SERVER_CLIENT_AUTH: auth, SERVER_CA: ca });
+    const words = ['-ign_eof', ...identity('client'), ...trusting('ca')];
+    const { text } = await sClient(workerd.ports.server, words, 'GET / HTTP/1.1\r\n\r\n');
+    assert.doesNotMatch(text, /HTTP\/1\.1 |BEGIN CERTIFICATE/);
+    assert.match(workerd.log(), said);
+    await workerd.stop();
+  });
+}
+
+test('server.mjs asks nobody for a certificate where it was told so', async () => {
+  const workerd = await startServer({ SERVER_CLIENT_AUTH: 'none' });
+  const { text } = await sClient(workerd.ports.server, ['-ign_eof', ...trusting('ca')], 'GET / HTTP/1.1\r\n\r\n');
+  assert.match(text, /HTTP\/1\.1 200 OK/);
+  await workerd.stop();
+});
+
+function startServer(env) {
+  const own = { SERVER_CERT: keys.server.certificate, SERVER_KEY: keys.server.key };
+  return start('../config.capnp', { ...own, ...env }, ['--socket-addr=client=127.0.0.1:0', '--socket-addr=server=127.0.0.1:0']);
+}
 
 test('client.mjs says why it does not trust its target', async () => {
   const peer = await sServer(['-www', ...identity('server')]);
