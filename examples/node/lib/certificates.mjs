@@ -2,6 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import net from 'node:net';
+import { domainToASCII } from 'node:url';
 
 import { failure } from './core/errors.mjs';
 
@@ -55,6 +56,7 @@ export function buffer(bytes) {
  */
 export function checkServerIdentity(hostname, certificate) {
   const host = `${hostname}`.replace(/\.$/, '');
+  const name = domainToASCII(host) || host;
   const { subject, subjectaltname } = certificate;
   const alternatives = subjectaltname ? split(subjectaltname) : [];
   const dns = valuesOf(alternatives, 'DNS:');
@@ -63,10 +65,10 @@ export function checkServerIdentity(hostname, certificate) {
   if (net.isIP(host)) {
     if (!addresses.includes(canonical(host))) reason = `IP: ${host} is not in the cert's list: ${addresses.join(', ')}`;
   } else if (dns.length > 0) {
-    if (!dns.some((pattern) => matches(host, pattern))) reason = `Host: ${host}. is not in the cert's altnames: ${subjectaltname}`;
+    if (!dns.some((pattern) => matches(name, pattern))) reason = `Host: ${host}. is not in the cert's altnames: ${subjectaltname}`;
   } else if (subject?.CN) {
     const common = [subject.CN].flat();
-    if (!common.some((pattern) => matches(host, pattern))) reason = `Host: ${host}. is not cert's CN: ${common}`;
+    if (!common.some((pattern) => matches(name, pattern))) reason = `Host: ${host}. is not cert's CN: ${common}`;
   } else {
     reason = 'Cert does not contain a DNS name';
   }

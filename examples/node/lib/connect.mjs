@@ -13,8 +13,10 @@ export function connect(...args) {
   const last = args.at(-1);
   const options = { ...normalized(args), ...(args.length > 1 && last !== null && typeof last === 'object' ? last : {}) };
   const host = options.servername || options.host || options.socket?._host || 'localhost';
-  if (options.rejectUnauthorized === undefined) options.rejectUnauthorized = !allowsUnauthorized();
+  // As in Node, `undefined` that was given counts as given.
+  if (!('rejectUnauthorized' in options)) options.rejectUnauthorized = !allowsUnauthorized();
   const { checkServerIdentity: check, timeout } = options;
+  if (options.onread) throw failure('ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'onread is not supported: read by the event data, or by read()');
   if (check !== undefined && typeof check !== 'function') throw failure('ERR_INVALID_ARG_TYPE', 'checkServerIdentity has to be a function');
   const own = check !== undefined && check !== checkServerIdentity;
   const socket = new TLSSocket(options.socket, {

@@ -57,7 +57,7 @@ export function createSecureContext(options = {}) {
   const plain = CREDENTIALS.every((name) => !options[name]);
   if (!plain) return warned(new SecureContext(whole));
   // A client with nothing of its own makes the same context for every connection, and Mozilla's roots take time to read.
-  const key = JSON.stringify([whole, generation]);
+  const key = JSON.stringify([...PLAIN.map((name) => whole[name]), generation]);
   if (common?.key !== key) common = { key, context: warned(new SecureContext(whole)) };
   return common.context;
 }
@@ -138,7 +138,16 @@ function ask(question) {
   return guest().call(({ secureContext }) => question(secureContext));
 }
 
-const CREDENTIALS = ['key', 'cert', 'pfx', 'ca', 'crl', 'dhparam', 'ticketKeys', 'sessionIdContext', 'passphrase'];
+/** What makes a context besides credentials. */
+const PLAIN = [
+  'allowPartialTrustChain', 'ca', 'certificateCompression', 'ciphers', 'compat', 'ecdhCurve', 'honorCipherOrder', 'maxVersion', 'minVersion',
+  'secureOptions', 'secureProtocol', 'sessionTimeout', 'sigalgs',
+];
+
+const CREDENTIALS = [
+  'key', 'cert', 'pfx', 'ca', 'crl', 'dhparam', 'ticketKeys', 'sessionIdContext', 'passphrase', 'clientCertEngine', 'privateKeyEngine',
+  'privateKeyIdentifier', 'pskCallback',
+];
 const PEM = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 
 let bundled;

@@ -25,7 +25,11 @@ export class SecurePair extends EventEmitter {
       // Who listens to neither of the two must not be surprised by an exception.
       if (this.listenerCount('error') > 0) this.emit('error', error);
     });
-    this.cleartext.on('close', () => encrypted.destroy());
+    this.cleartext.on('close', () => {
+      // Its last bytes may wait for whoever reads.
+      if (wire.writableEnded && !encrypted.readableEnded) encrypted.once('end', () => encrypted.destroy());
+      else encrypted.destroy();
+    });
     encrypted.on('close', () => this.destroy());
   }
 

@@ -7,7 +7,7 @@ import { failure } from './core/errors.mjs';
 import { bytes } from './core/bytes.mjs';
 import { guest } from './guest.mjs';
 import { createSecureContext, ours } from './secure-context.mjs';
-import { TLSSocket, internal } from './tls-socket.mjs';
+import { TLSSocket, checkOptions, internal } from './tls-socket.mjs';
 
 /**
  * A `net.Server` whose connections speak TLS. As in Node, it can be called without `new`, and on an object that is to become one: that is how
@@ -67,20 +67,18 @@ class State {
   #ticketKeys;
 
   constructor(server, options) {
-    for (const name of ['SNICallback', 'ALPNCallback']) {
-      if (options[name] !== undefined && typeof options[name] !== 'function') {
-        throw failure('ERR_INVALID_ARG_TYPE', `${name} has to be a function, not ${typeof options[name]}`);
-      }
-    }
-    if (options.ALPNCallback && options.ALPNProtocols) {
-      throw failure('ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS', 'ALPNCallback and ALPNProtocols exclude each other: give one of them');
-    }
+    checkOptions(options, ['SNICallback', 'ALPNCallback']);
     if (options.handshakeTimeout !== undefined && typeof options.handshakeTimeout !== 'number') {
       throw failure('ERR_INVALID_ARG_TYPE', 'handshakeTimeout has to be a number of milliseconds');
     }
     this.#server = server;
     this.#options = { ...options };
     this.#context = createSecureContext(options);
+  }
+
+  /** The server's own context, as it is now. */
+  get own() {
+    return this.#context;
   }
 
   get SNICallback() {
@@ -108,12 +106,14 @@ class State {
   }
 
   replace(options) {
+    if (options === null || typeof options !== 'object') throw failure('ERR_INVALID_ARG_TYPE', `options has to be an object, not ${typeof options}`);
     this.#context = createSecureContext(options);
     const { ticketKeys } = options;
     if (ticketKeys) this.setTicketKeys(ticketKeys);
   }
 
   setTicketKeys(keys) {
+    if (typeof keys === 'string') throw failure('ERR_INVALID_ARG_TYPE', 'keys has to be a buffer or a view of one, not a string');
     const given = bytes(keys, 'keys');
     if (given.length !== 48) throw failure('ERR_INVALID_ARG_VALUE', `ticket keys have 48 bytes, and these have ${given.length}`);
     this.inGuest((server) => server.setTicketKeys(given));

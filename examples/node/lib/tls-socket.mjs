@@ -3,9 +3,10 @@
 import { X509Certificate } from 'node:crypto';
 import net from 'node:net';
 import { addAbortSignal } from 'node:stream';
+import { domainToASCII } from 'node:url';
 
 import { buffer, identityError, legacyObject, nested } from './certificates.mjs';
-import { Connection, describe, pairOptions } from './core/connection.mjs';
+import { Connection, alpnList, describe, pairOptions } from './core/connection.mjs';
 import { failure, fromGuest } from './core/errors.mjs';
 import { bytes } from './core/bytes.mjs';
 import { guest } from './guest.mjs';
@@ -24,6 +25,8 @@ export const internal = Symbol('guest-tls');
 class Socket extends net.Socket {
   #connection;
   #context;
+  /** The instance of the component that the connection lives in. */
+  #instance;
   #handshakeTimer;
   #idleTimer;
   #info;
@@ -40,6 +43,8 @@ class Socket extends net.Socket {
   /** The caller's own error, in place of the component's for having been told to stop. */
   #reason;
   #soon = false;
+  /** What to end with when all that came was read. */
+  #truncated;
   #transport;
   /** The callback of a write that is under way. */
   #unanswered;
@@ -54,6 +59,7 @@ class Socket extends net.Socket {
       // A connection that fails is no fault of the server's, and must not end the process.
       this.on('error', () => {});
     }
+    checkOptions(options, own.server || !options.isServer ? [] : ['SNICallback', 'ALPNCallback']);
     this.#own = own;
     this.#options = { ...options };
     this.#server = Boolean(options.isServer);
@@ -183,12 +189,22 @@ class Socket extends net.Socket {
     this.#connection?.read();
   }
 
+  read(size) {
+    const chunk = super.read(size);
+    if (this.#truncated && this.readableLength === 0) process.nextTick(() => this.#giveUp(this.#truncated));
+    return chunk;
+  }
+
   _write(chunk, encoding, callback) {
     const piece = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
     const taken = () => {
       this.#unanswered = undefined;
       callback(this.#lost ? lost() : null);
     };
+    if (this.#truncated) {
+      callback(this.#truncated);
+      return;
+    }
     this.#unanswered = callback;
     if (this.#connection === undefined) this.#writing = { piece, taken };
     else this.#connection.write(piece, taken);
@@ -202,7 +218,8 @@ class Socket extends net.Socket {
   /** Our end (row K19): done when `close_notify` was given to the transport. */
   _final(callback) {
     this.#finished = callback;
-    this.#connection?.end();
+    if (this.#truncated) callback();
+    else this.#connection?.end();
   }
 
   _destroy(error, callback) {
@@ -246,6 +263,9 @@ class Socket extends net.Socket {
     this.#transport = transport;
     transport.removeAllListeners?.('data');
     transport.removeAllListeners?.('readable');
+    // Bytes, whatever was said in clear before.
+    const state = transport._readableState;
+    if (state?.decoder) [state.decoder, state.encoding] = [null, null];
     if (this.#own.server) transport.on('error', () => {});
     if (transport.connecting) {
       this.connecting = true;
@@ -305,6 +325,7 @@ class Socket extends net.Socket {
 
   #connect() {
     const instance = guest();
+    this.#instance = instance;
     const options = this.#options;
     const wire = {
       transmit: (piece) => {
@@ -319,7 +340,10 @@ class Socket extends net.Socket {
       end: () => this.push(null),
       fail: (error) => {
         this.#failing = true;
-        this.#giveUp(this.#reason ?? this.#detailed(error));
+        const ends = this.#reason ?? this.#detailed(error);
+        // An error throws away what was not read yet, and all of that came before.
+        if (this.#secure && error.code === CUT && this.readableLength > 0) this.#cut(ends);
+        else this.#giveUp(ends);
       },
       ended: () => {
         // Whoever reads on still can: TCP is closed in one direction only.
@@ -330,7 +354,7 @@ class Socket extends net.Socket {
     if (this.#own.accept) return new Connection(instance, this.#own.accept(instance, this), wire);
     const trusts = options.rejectUnauthorized !== false;
     const wanted = this.#server ? this.#serverOptions() : {
-      servername: options.servername || this.#own.host || NO_NAME,
+      servername: wireName(options.servername || this.#own.host || NO_NAME),
       skipServerIdentity: !(options.servername || this.#own.host) || Boolean(this.#own.checkServerIdentity),
       session: options.session,
       sessionEvent: true,
@@ -408,10 +432,15 @@ class Socket extends net.Socket {
     };
     switch (tag) {
       case 'sni': {
-        const chosen = once((context) => answer('answerSni', context ? ours(context, 'the context of SNICallback').in(guest()) : undefined));
+        const state = this.#own.server?.[internal];
+        const chosen = once((context) => {
+          // None is the server's own, which may be another one by now than the one that its `server` in the component was made of.
+          const used = context ? ours(context, 'the context of SNICallback') : state?.own;
+          answer('answerSni', used?.in(this.#instance));
+        });
         if (val !== undefined) this.servername = val;
         if (val !== undefined && ask.SNICallback) return run((done) => ask.SNICallback.call(this, val, done), chosen);
-        return chosen(null, ask.context?.(val));
+        return chosen(null, state?.context(val));
       }
       case 'alpn': {
         const protocols = val.protocols.map((protocol) => Buffer.from(protocol).toString('latin1'));
@@ -515,6 +544,14 @@ class Socket extends net.Socket {
     if (!this.destroyed && this.writableLength > 0) this.#giveUp(lost());
   }
 
+  /** Ends when all that came was read, and answers at once whoever writes. */
+  #cut(error) {
+    this.#truncated = error;
+    const unanswered = this.#unanswered;
+    this.#unanswered = undefined;
+    unanswered?.(error);
+  }
+
   #hungUp() {
     const whose = this.#server ? 'socket hang up' : 'Client network socket disconnected before secure TLS connection was established';
     return failure('ECONNRESET', whose, this.#own.peer);
@@ -531,7 +568,7 @@ class Socket extends net.Socket {
 
   /** Node's words for it, and the properties that programs look at. */
   #detailed(error) {
-    if (!this.#secure && error.code === 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING') return this.#hungUp();
+    if (!this.#secure && error.code === CUT) return this.#hungUp();
     if (error.code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return error;
     const start = error.message.indexOf(WORDS) + WORDS.length;
     const detailed = identityError(start < WORDS.length ? error.message : error.message.slice(start), this.#options.servername || this.#own.host, this.getPeerCertificate(true));
@@ -673,11 +710,32 @@ Object.defineProperty(Socket, 'name', { value: 'TLSSocket' });
 /** As in Node, it can be called without `new`. */
 export const TLSSocket = new Proxy(Socket, { apply: (target, _, args) => new target(...args) });
 
+/** A name as it goes over the wire: an address without its zone (RFC 4007 section 11), a DNS name in ASCII. */
+function wireName(name) {
+  if (net.isIP(name)) return name.replace(/%.*$/, '');
+  const ascii = domainToASCII(name);
+  return ascii === '' || net.isIP(ascii) ? name : ascii;
+}
+
 /** The options of a call in the manner of `net.connect`: (options), (port[, host]), (path). */
 export function normalized([first, second]) {
   if (first !== null && typeof first === 'object') return { ...first };
   if (typeof first === 'string' && !(Number(first) >= 0)) return { path: first };
   return typeof second === 'string' ? { port: first, host: second } : { port: first };
+}
+
+/** Throws where one of these options, which have to be functions, is none; and where those of ALPN do not fit each other. */
+export function checkOptions(options, functions) {
+  for (const name of functions) {
+    if (options[name] !== undefined && options[name] !== null && typeof options[name] !== 'function') {
+      throw failure('ERR_INVALID_ARG_TYPE', `${name} has to be a function, not ${typeof options[name]}`);
+    }
+  }
+  if (functions.includes('ALPNCallback') && options.ALPNCallback && options.ALPNProtocols) {
+    throw failure('ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS', 'ALPNCallback and ALPNProtocols exclude each other: give one of them');
+  }
+  const protocols = options.ALPNProtocols ?? options.NPNProtocols;
+  if (protocols) alpnList(protocols);
 }
 
 function lost() {
@@ -713,6 +771,9 @@ function linger(transport) {
   transport.end();
   transport.resume();
 }
+
+/** The code of the error of a transport that ends without `close_notify` (row K19). */
+const CUT = 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING';
 
 /** What the component's error of a name begins with. */
 const WORDS = "altnames: ";

@@ -22,11 +22,16 @@ export function pairOptions(guest, options) {
 
 /** The protocols of ALPN as a list of bytes: from names, buffers, or all of them in one buffer with a byte of length before each. */
 export function alpnList(protocols) {
-  if (Array.isArray(protocols)) return protocols.map((protocol) => bytes(protocol, 'ALPNProtocols'));
+  if (Array.isArray(protocols)) return protocols.map((protocol) => short(bytes(protocol, 'ALPNProtocols')));
   const packed = bytes(protocols, 'ALPNProtocols');
   const names = [];
   for (let at = 0; at < packed.length; at += 1 + packed[at]) names.push(packed.slice(at + 1, at + 1 + packed[at]));
   return names;
+}
+
+function short(name) {
+  if (name.length > 255) throw failure('ERR_OUT_OF_RANGE', `an application protocol has 255 bytes at most, and this one has ${name.length} (RFC 7301)`);
+  return name;
 }
 
 /**
@@ -62,6 +67,9 @@ export class Connection {
   #again = false;
   #asked = false;
   #writing;
+  /** Called when what was written last is given to the transport. */
+  #written;
+  #secure = false;
   #total = { read: 0, written: 0 };
 
   /** `pair` is a `secure-pair`, which this owns from now on. */
@@ -120,7 +128,10 @@ export class Connection {
     this.move();
   }
 
-  /** Writes bytes of the application, and calls `done` when all of them were taken; not before that may more be written. */
+  /**
+   * Writes bytes of the application, and calls `done` when all of them were given to `transmit`, so not before the handshake is done; not before
+   * that may more be written.
+   */
   write(bytes, done) {
     this.#writing = { bytes, done };
     this.move();
@@ -155,6 +166,7 @@ export class Connection {
     this.#pair = undefined;
     this.#received = [];
     this.#writing = undefined;
+    this.#written = undefined;
   }
 
   /** Moves what can be moved, until nothing moves any more. */
@@ -207,6 +219,7 @@ export class Connection {
       if (event === undefined) return;
       this.#again = true;
       if (QUESTIONS.has(event.tag)) this.#asked = true;
+      if (event.tag === 'secure') this.#secure = true;
       this.#tell(() => this.#wire.event(event));
     }
   }
@@ -222,7 +235,7 @@ export class Connection {
       } else {
         this.#again = true;
         this.#writing = undefined;
-        this.#tell(done);
+        this.#written = done;
       }
     }
     if (this.#ended && !this.#toldOurEnd) {
@@ -252,7 +265,14 @@ export class Connection {
       if (bytes === undefined) return;
       if (bytes.length === 0) {
         // Before the handshake is done, or a question is answered, what is written waits in the component, and so does the end.
-        if (this.#toldOurEnd && !this.#sentOurEnd && !this.#asked && this.ask((pair) => pair.protocol()) !== undefined) {
+        if (!this.#secure || this.#asked) return;
+        const written = this.#written;
+        if (written !== undefined) {
+          this.#written = undefined;
+          this.#again = true;
+          this.#tell(written);
+        }
+        if (this.#toldOurEnd && !this.#sentOurEnd) {
           this.#sentOurEnd = true;
           this.#tell(() => this.#wire.ended());
         }

@@ -49,7 +49,7 @@ function versions(made, { minVersion, maxVersion, secureProtocol, secureOptions 
     return;
   }
   const known = (version, name) => {
-    if (version in VERSIONS) return VERSIONS[version];
+    if (Object.hasOwn(VERSIONS, version)) return VERSIONS[version];
     const names = Object.keys(VERSIONS).join(', ');
     throw failure('ERR_TLS_INVALID_PROTOCOL_VERSION', `${name} ${JSON.stringify(version)} is no version: it has to be one of ${names}`);
   };
@@ -67,6 +67,9 @@ function versions(made, { minVersion, maxVersion, secureProtocol, secureOptions 
 }
 
 function refuse(options) {
+  if (options.pskCallback) {
+    throw failure('ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'pskCallback: external pre-shared keys are not supported; authenticate by certificates');
+  }
   for (const name of ['clientCertEngine', 'privateKeyEngine', 'privateKeyIdentifier']) {
     if (options[name]) {
       throw failure('ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED', `${name}: a component has no OpenSSL engines; give the key by the option key`);

@@ -219,7 +219,7 @@ class Streams {
     }
   }
 
-  /** Ends the connection by what a listener threw: whoever reads or writes gets that, and the peer an alert. */
+  /** Ends the connection by what a listener threw: whoever reads or writes gets that. */
   #giveUp(thrown) {
     this.#thrown ??= { error: thrown };
     try {
