@@ -87,7 +87,6 @@ class Crossing {
     } else if (end) {
       this.#readEnded = true;
       this.#in.close();
-      this.#closeIfOver();
     } else if (failed) {
       this.fail(problem(failed.code, failed.message));
     }
@@ -120,13 +119,8 @@ class Crossing {
 
   #end() {
     this.#writeEnded = true;
+    // The bridge closes the WebSocket when TCP is over. Were it we, what the target has not taken yet would be lost.
     if (this.#websocket.readyState === WebSocket.OPEN) this.#websocket.send('{"end":true}');
-    this.#closeIfOver();
-  }
-
-  #closeIfOver() {
-    // The bridge closes when TCP has; should it not, nothing is lost.
-    if (this.#readEnded && this.#writeEnded) setTimeout(() => this.#websocket.close(), LINGER);
   }
 
   #closed(code, reason) {
@@ -153,6 +147,3 @@ const WINDOW = 512 * 1024;
 
 /** The most in one message. */
 const PIECE = 64 * 1024;
-
-/** How long the bridge may take to close, in milliseconds. */
-const LINGER = 1000;

@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
 
 import { Targets, WINDOW } from '../lib/bridge.mjs';
+import { dial } from '../page/tcp.mjs';
 import { start } from '../server.mjs';
 
 const LIMIT = 2;
@@ -108,6 +109,41 @@ test('each side ends by itself', async () => {
   assert.deepEqual(await page.bytes(), Buffer.from('to the page'));
   assert.deepEqual(page.last, { end: true });
   assert.equal((await page.closed)[0], 1000);
+  await target.close();
+});
+
+test('a target that ends its side, and begins to read long after the page has ended its own, gets all of it', async () => {
+  const target = await listen();
+  server.targets.allow(`127.0.0.1:${target.port}`);
+  // The page's own half, with a WebSocket that says where it comes from, as a browser's does.
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(url) {
+      super(url, { headers: own() });
+    }
+  };
+  const transport = await dial(address(), { host: '127.0.0.1', port: target.port });
+  const socket = await target.socket;
+  socket.end('bye');
+  assert.equal(await new Response(transport.readable).text(), 'bye');
+  const writer = transport.writable.getWriter();
+  let sent = 0;
+  for (let taken = true; taken; sent += 65536) {
+    const writing = writer.write(new Uint8Array(65536)).then(() => true);
+    taken = await Promise.race([writing, new Promise((resolve) => setTimeout(resolve, 400, false))]);
+    assert.ok(sent < 256 * 1024 * 1024, 'nothing holds the page');
+  }
+  const closing = writer.close();
+  // What fits into the buffers of the kernel is taken for written: the target lets that write finish, and then waits.
+  let got = 0;
+  socket.on('data', ({ length }) => {
+    got += length;
+    if (got < 1024 * 1024 || got - length >= 1024 * 1024) return;
+    socket.pause();
+    setTimeout(() => socket.resume(), 2500);
+  });
+  await closing;
+  await once(socket, 'end');
+  assert.equal(got, sent);
   await target.close();
 });
 
