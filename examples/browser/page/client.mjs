@@ -38,13 +38,19 @@ export class Client {
     let shaking = true;
     const transport = await dial(bridge(), { host, port, signal, cut: (bytes) => (shaking ? records.cut(bytes) : [bytes]) });
     onstep?.('reached', transport);
-    return secure(guest, made, transport, {
-      ...options,
-      onevent(event) {
-        if (event.tag === 'secure') shaking = false;
-        onevent?.(event);
-      },
-    });
+    try {
+      return secure(guest, made, transport, {
+        ...options,
+        onevent(event) {
+          if (event.tag === 'secure') shaking = false;
+          onevent?.(event);
+        },
+      });
+    } catch (error) {
+      // Nobody else has the transport: left alone, it would stay open.
+      transport.writable.abort(error).catch(() => {});
+      throw error;
+    }
   }
 
   /** The instance, or a new one where a trap has ended it. */
