@@ -2,6 +2,7 @@
 // Serves the page and the bridge on 127.0.0.1.
 
 import http from 'node:http';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { Bridge, refuse, Targets } from './lib/bridge.mjs';
@@ -41,7 +42,14 @@ export async function start({ port = 0, allow = [], connections = 16, demo: with
     else bridge.upgrade(request, socket, head);
   });
 
-  await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+  try {
+    await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+  } catch (error) {
+    // The demo server would keep the process alive.
+    sample?.close();
+    bridge.close();
+    throw error;
+  }
   const { port: bound } = server.address();
   /** A page whose name was made to point at us by DNS has its own name in `Host`. */
   function isOurs({ headers: { host } }) {
@@ -83,7 +91,7 @@ async function main() {
   for (const target of values.allow) console.log(`allowed: ${target}`);
 }
 
-if (import.meta.main ?? process.argv[1] === new URL(import.meta.url).pathname) {
+if (import.meta.main ?? process.argv[1] === fileURLToPath(import.meta.url)) {
   main().catch((error) => {
     console.error(`${error.message}\n\n${USAGE}`);
     process.exitCode = 1;

@@ -1,11 +1,13 @@
 // The bridge by itself: whom it serves, where it goes, and that bytes, ends and cuts cross it as they are. The other end is Node's `net`.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import WebSocket from 'ws';
 
@@ -216,6 +218,15 @@ test('a target that does not read holds the page, and a page that sends all the 
   page.send('one byte too many'.slice(0, 1));
   assert.equal((await page.closed)[0], 1008);
   await target.close();
+});
+
+test('a server whose port is taken says so and ends', { timeout: 20_000 }, async () => {
+  const { port } = new URL(server.url);
+  const program = fileURLToPath(new URL('../server.mjs', import.meta.url));
+  const child = spawn(process.execPath, [program, '--port', port], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 15_000 });
+  const said = text(child.stderr);
+  assert.deepEqual(await once(child, 'exit'), [1, null]);
+  assert.match(await said, /EADDRINUSE/);
 });
 
 for (const wrong of ['no JSON', '{}', '{"credit":1}', '{"connect":{"host":"a"}}', '{"end":true}', 'null']) {
