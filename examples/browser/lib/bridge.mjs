@@ -100,6 +100,8 @@ class Crossing {
   }
 
   #message(data, isBinary) {
+    // What was on its way when we closed.
+    if (this.#websocket.readyState !== this.#websocket.OPEN) return;
     if (isBinary) {
       this.#bytes(data);
       return;
@@ -158,7 +160,8 @@ class Crossing {
 
   #bytes(bytes) {
     this.#credit -= bytes.length;
-    if (this.#tcp === undefined || this.#ended || this.#credit < 0) {
+    // No credit holds messages of 0 bytes, so they could pile up.
+    if (this.#tcp === undefined || this.#ended || this.#credit < 0 || bytes.length === 0) {
       this.#violation('bytes came that were not allowed');
       return;
     }

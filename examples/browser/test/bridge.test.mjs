@@ -220,6 +220,33 @@ test('a target that does not read holds the page, and a page that sends all the 
   await target.close();
 });
 
+test('a page that sends messages of 0 bytes is cut off, and what it says afterwards is not heard', async () => {
+  const target = await listen();
+  const page = await open(target);
+  await target.socket;
+  page.send('');
+  // It is on its way while the bridge closes.
+  page.order({ connect: { host: '127.0.0.1', port: target.port } });
+  page.send('late');
+  const [code, reason] = await page.closed;
+  assert.deepEqual([code, `${reason}`], [1008, 'bytes came that were not allowed']);
+  assert.equal(target.count(), 1);
+  await target.close();
+});
+
+test('a page that was refused its target can order no other while the WebSocket closes', async () => {
+  const [refused, allowed] = [await listen(), await listen()];
+  server.targets.allow(`127.0.0.1:${allowed.port}`);
+  const page = await open();
+  page.order({ connect: { host: '127.0.0.1', port: refused.port } });
+  page.order({ connect: { host: '127.0.0.1', port: allowed.port } });
+  assert.equal((await page.said()).failed.code, 'EACCES');
+  await page.closed;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(allowed.count(), 0);
+  await Promise.all([refused.close(), allowed.close()]);
+});
+
 test('a server whose port is taken says so and ends', { timeout: 20_000 }, async () => {
   const { port } = new URL(server.url);
   const program = fileURLToPath(new URL('../server.mjs', import.meta.url));
