@@ -123,6 +123,8 @@ pub(crate) struct Turn {
     pub(crate) info: Option<Info>,
     /// Sessions that can be resumed.
     pub(crate) sessions: Vec<Vec<u8>>,
+    /// The guest may have more events.
+    pub(crate) more_events: bool,
     /// What the reader is told after all cleartext.
     pub(crate) read_error: Option<Error>,
     /// What the writer is told.
@@ -171,7 +173,9 @@ impl Pool {
     }
 
     fn idlest(&self) -> Arc<Member> {
-        let idlest = self.0.iter().min_by_key(|member| member.connections.load(Ordering::Relaxed));
+        // One whose thread is gone has no connections, and takes none.
+        let load = |member: &&Arc<Member>| (member.orders.is_closed(), member.connections.load(Ordering::Relaxed));
+        let idlest = self.0.iter().min_by_key(load);
         Arc::clone(idlest.unwrap_or_else(|| unreachable!("a pool has an instance at least")))
     }
 }
@@ -509,10 +513,10 @@ impl Live {
 }
 
 impl Turn {
-    /// Says whether the handshake was done.
+    /// Says whether the handshake was done. Errors: a trap, also where the guest says what can't be, as one that was taken over may.
     async fn run(&mut self, store: &mut Store<State>, world: &Tls, pair: ResourceAny) -> wasmtime::Result<bool> {
         let guest = world.guest_tls_secure_pair().secure_pair();
-        let (mut received, mut outgoing) = (0, 0);
+        let (mut received, mut outgoing, mut events) = (0, 0, 0);
         let mut secure = false;
         loop {
             let mut moved = false;
@@ -521,7 +525,7 @@ impl Turn {
                 let end = self.received.len().min(received + PIECE);
                 match guest.call_write_encrypted(&mut *store, pair, &self.received[received..end]).await? {
                     Ok(taken) => {
-                        received += taken as usize;
+                        received += counted("write-encrypted", taken, end - received)?;
                         moved |= taken > 0;
                     }
                     // The reader gets this error after all that came before it.
@@ -532,7 +536,11 @@ impl Turn {
                 guest.call_end_encrypted(&mut *store, pair).await?;
                 self.transport_ended = false;
             }
-            while let Some(event) = guest.call_next_event(&mut *store, pair).await? {
+            while events < EVENTS_MAX {
+                let Some(event) = guest.call_next_event(&mut *store, pair).await? else {
+                    break;
+                };
+                events += 1;
                 match event {
                     Event::Secure => secure = true,
                     Event::Session(session) => self.sessions.push(session),
@@ -544,7 +552,7 @@ impl Turn {
             if outgoing < self.outgoing.len() {
                 match guest.call_write_cleartext(&mut *store, pair, &self.outgoing[outgoing..]).await? {
                     Ok(taken) => {
-                        outgoing += taken as usize;
+                        outgoing += counted("write-cleartext", taken, self.outgoing.len() - outgoing)?;
                         moved |= taken > 0;
                     }
                     Err(error) => {
@@ -560,6 +568,7 @@ impl Turn {
             if self.encrypted.len() < self.encrypted_max {
                 let room = (self.encrypted_max - self.encrypted.len()) as u64;
                 let bytes = guest.call_read_encrypted(&mut *store, pair, room).await?;
+                counted("read-encrypted", bytes.len() as u64, room as usize)?;
                 moved |= !bytes.is_empty();
                 append(&mut self.encrypted, bytes);
             }
@@ -567,6 +576,7 @@ impl Turn {
                 let room = (self.cleartext_max - self.cleartext.len()) as u64;
                 match guest.call_read_cleartext(&mut *store, pair, room).await? {
                     Ok(Cleartext::Data(bytes)) => {
+                        counted("read-cleartext", bytes.len() as u64, room as usize)?;
                         append(&mut self.cleartext, bytes);
                         moved = true;
                     }
@@ -583,6 +593,7 @@ impl Turn {
                 break;
             }
         }
+        self.more_events = events == EVENTS_MAX;
         self.received.drain(..received);
         self.outgoing.drain(..outgoing);
         Ok(secure)
@@ -597,6 +608,15 @@ impl From<wasmtime::Error> for Fault {
 
 fn append(to: &mut Vec<u8>, bytes: Vec<u8>) {
     if to.is_empty() { *to = bytes } else { to.extend_from_slice(&bytes) }
+}
+
+/// A count of bytes that the guest says it took or gave, which can't be more than it was given or asked for.
+fn counted(call: &str, count: u64, most: usize) -> wasmtime::Result<usize> {
+    usize::try_from(count).ok().filter(|count| *count <= most).ok_or_else(|| {
+        wasmtime::Error::msg(format!(
+            "{call} says {count} bytes where {most} are the most, which is a fault of the component: please report it"
+        ))
+    })
 }
 
 fn wrong_options(errors: Vec<TlsError>) -> Fault {
@@ -614,3 +634,6 @@ fn thread_gone() -> Error {
 
 /// The most that is given to the guest at once.
 const PIECE: usize = 32 * 1024;
+
+/// The most events in a turn, so that a peer who sends nothing but tickets does not keep the other connections of its instance waiting.
+const EVENTS_MAX: usize = 64;

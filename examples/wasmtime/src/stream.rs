@@ -410,6 +410,7 @@ impl Core {
     fn absorb(&mut self, mut turn: Turn) {
         self.more_encrypted = turn.encrypted.len() >= turn.encrypted_max;
         self.more_cleartext = turn.cleartext.len() >= turn.cleartext_max;
+        self.dirty |= turn.more_events;
         // What the guest did not take goes before what came meanwhile.
         turn.received.append(&mut self.received);
         self.received = turn.received;
@@ -544,7 +545,7 @@ impl Core {
         self.read_error.get_or_insert(error.clone());
         self.write_error.get_or_insert(error.clone());
         self.turn_sends = false;
-        self.more_encrypted = false;
+        (self.more_encrypted, self.more_cleartext) = (false, false);
     }
 }
 
