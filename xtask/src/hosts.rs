@@ -1,11 +1,6 @@
 //! `cargo xtask hosts`: the component in every host.
 
-use std::{
-    env, fs,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::{Command, ExitCode},
-};
+use std::{fs, os::unix::fs::PermissionsExt, process::ExitCode};
 
 use anyhow::{Context, Result};
 
@@ -14,6 +9,7 @@ use crate::{
     engine::Engine,
     npm, package,
     project::{self, Project},
+    pypi,
     step::Step,
     tools,
 };
@@ -53,24 +49,7 @@ pub(crate) fn set_up(project: &Project) -> Result<()> {
 fn python(project: &Project) -> Result<()> {
     let requirements = project.root.join("examples/python/requirements.txt");
     let needs = fs::read_to_string(&requirements).with_context(|| format!("no {}", requirements.display()))?;
-    let base = env::var_os("GUEST_TLS_PYTHON").map(PathBuf::from).or_else(|| project::program("python3"));
-    let base = base.context("there is no python3: install it, or set GUEST_TLS_PYTHON to its path")?;
-    let key = project::key(&[&needs, &base.display().to_string()]);
-    let folder = project.cache.join("venv").join(key);
-    let lock = project.lock("setup")?;
-    if !folder.is_dir() {
-        // It counts when the last step is done. Its scripts know where it was made, and are not used: `python -m` is.
-        let unfinished = folder.with_extension("unfinished");
-        let mut venv = Command::new(&base);
-        venv.args(["-m", "venv", "--clear"]).arg(&unfinished);
-        Step::new("python: a virtual environment", venv).run()?;
-        let mut pip = Command::new(unfinished.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(&requirements);
-        Step::new("python: fetching packages from PyPI", pip).run()?;
-        fs::rename(&unfinished, &folder).with_context(|| format!("can't move {}", unfinished.display()))?;
-    }
-    drop(lock);
+    let folder = pypi::environment(project, &needs)?;
     // Not a link: by its own path Python finds its environment.
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", folder.join("bin/python").display());
     let wrapper = project.tools().join("python");

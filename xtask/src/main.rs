@@ -9,7 +9,7 @@
 //!
 //! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
 //! [`ct`], [`differential`], [`package`], [`hosts`], [`postgres`]); what they share is in [`project`] (where things are), [`step`] (running a
-//! command with progress), [`wasm_std`], [`tools`] and [`npm`] (getting what is missing), [`guest`] (building components to measure, and
+//! command with progress), [`wasm_std`], [`tools`], [`npm`] and [`pypi`] (getting what is missing), [`guest`] (building components to measure, and
 //! examples), [`compose`] (putting components together), [`engine`] (running components in JavaScript engines) and [`component`] (reading
 //! WebAssembly).
 
@@ -33,6 +33,7 @@ mod npm;
 mod package;
 mod postgres;
 mod project;
+mod pypi;
 mod readme;
 mod rows;
 mod setup;

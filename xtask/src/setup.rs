@@ -9,11 +9,12 @@ use crate::{project::Project, tools::Tool, wasm_std::WasmStd};
 /// Gets everything that the other commands need, and does nothing the second time.
 ///
 /// That is: the Rust standard library for wasm32-wasip2 (the toolchain's; else by `rustup target add`; else built from Debian's source),
-/// the program `openssl`, and Node 24. The other commands run this by themselves.
+/// the program `openssl`, Node 24, and the program `wasmtime`. The other commands run this by themselves.
 ///
 /// Environment: GUEST_TLS_CACHE, a folder for what outlives a clone (default: guest-tls in $XDG_CACHE_HOME or ~/.cache);
 /// GUEST_TLS_WASM_STD, which of the three ways to the standard library to allow (default: toolchain,rustup,debian);
-/// GUEST_TLS_NODE, the path of a Node to use instead of the one that is fetched.
+/// GUEST_TLS_NODE and GUEST_TLS_WASMTIME, the paths of a Node and of a wasmtime to use instead of those that are fetched;
+/// GUEST_TLS_PYTHON, the Python that fetches from PyPI.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {}
 

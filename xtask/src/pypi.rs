@@ -1,0 +1,44 @@
+//! Packages of PyPI, each set in a virtual environment of its own.
+
+use std::{env, fs, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    project::{self, Project},
+    step::Step,
+};
+
+/// Gets these requirements, in the form of requirements.txt, unless they are there: the folder of the environment, with its programs in `bin`.
+///
+/// Environment: GUEST_TLS_PYTHON, the path of the Python that it is for (default: `python3` of PATH).
+pub(crate) fn environment(project: &Project, requirements: &str) -> Result<PathBuf> {
+    let folder = folder(project, requirements)?;
+    let _lock = project.lock("setup")?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    // It counts when the last step is done. Its scripts know where it was made, and are not used: `python -m` is.
+    let unfinished = folder.with_extension("unfinished");
+    let mut venv = Command::new(python()?);
+    venv.args(["-m", "venv", "--clear"]).arg(&unfinished);
+    Step::new("python: a virtual environment", venv).run()?;
+    let list = unfinished.join("requirements.txt");
+    fs::write(&list, requirements).with_context(|| format!("can't write {}", list.display()))?;
+    let mut pip = Command::new(unfinished.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list);
+    Step::new("python: fetching packages from PyPI", pip).run()?;
+    fs::rename(&unfinished, &folder).with_context(|| format!("can't move {}", unfinished.display()))?;
+    Ok(folder)
+}
+
+/// Where the environment with these requirements is, if it is there.
+pub(crate) fn folder(project: &Project, requirements: &str) -> Result<PathBuf> {
+    let key = project::key(&[requirements, &python()?.display().to_string()]);
+    Ok(project.cache.join("venv").join(key))
+}
+
+fn python() -> Result<PathBuf> {
+    let base = env::var_os("GUEST_TLS_PYTHON").map(PathBuf::from).or_else(|| project::program("python3"));
+    base.context("there is no python3: install it, or set GUEST_TLS_PYTHON to its path")
+}
