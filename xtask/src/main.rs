@@ -8,7 +8,7 @@
 //! ```
 //!
 //! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
-//! [`ct`], [`differential`], [`package`], [`hosts`], [`postgres`]); what they share is in [`project`] (where things are), [`step`] (running a
+//! [`ct`], [`differential`], [`package`], [`hosts`], [`postgres`], [`cli`]); what they share is in [`project`] (where things are), [`step`] (running a
 //! command with progress), [`wasm_std`], [`tools`], [`npm`] and [`pypi`] (getting what is missing), [`guest`] (building components to measure, and
 //! examples), [`compose`] (putting components together), [`engine`] (running components in JavaScript engines) and [`component`] (reading
 //! WebAssembly).
@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod build;
+mod cli;
 mod component;
 mod compose;
 mod ct;
@@ -67,6 +68,7 @@ enum Command {
     Npm(package::Arguments),
     Hosts(hosts::Arguments),
     Postgres(postgres::Arguments),
+    Cli(cli::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -94,5 +96,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Npm(arguments) => package::run(&project, &arguments),
         Command::Hosts(arguments) => hosts::run(&project, &arguments),
         Command::Postgres(arguments) => postgres::run(&project, &arguments),
+        Command::Cli(arguments) => cli::run(&project, &arguments),
     }
 }

@@ -1,0 +1,101 @@
+//! What goes wrong, and the exit code that says so.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::bindings::guest::tls::types;
+use crate::net::Broken;
+
+/// The result of what can fail for good.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// Why the command ends.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What was wrong, in which input, what to do.
+    message: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Network,
+    Usage,
+    File,
+    Certificate,
+}
+
+impl Failure {
+    /// The network or TLS failed: exit code 1.
+    pub(crate) fn network(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), kind: Kind::Network }
+    }
+
+    /// The command line is wrong: exit code 2, as clap's own.
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), kind: Kind::Usage }
+    }
+
+    /// A file can't be read, or is wrong: exit code 3.
+    pub(crate) fn file(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), kind: Kind::File }
+    }
+
+    /// What ended a TLS connection: exit code 4 where the peer's certificate is not accepted, else 1.
+    pub(crate) fn tls(error: &types::Error) -> Failure {
+        let kind = if is_certificate(error.code) { Kind::Certificate } else { Kind::Network };
+        Failure { message: error.message.clone(), kind }
+    }
+
+    /// With what was being done, before it.
+    pub(crate) fn context(mut self, doing: impl fmt::Display) -> Failure {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+
+    /// What the process says by its exit code.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self.kind {
+            Kind::Network => 1,
+            Kind::Usage => 2,
+            Kind::File => 3,
+            Kind::Certificate => 4,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Failure {
+        Failure::network(format!("the connection failed: {broken}"))
+    }
+}
+
+/// Whether it was this side that did not accept the other one's certificate.
+fn is_certificate(code: types::ErrorCode) -> bool {
+    use types::ErrorCode::*;
+    matches!(
+        code,
+        DepthZeroSelfSignedCert
+            | SelfSignedCertInChain
+            | UnableToGetIssuerCert
+            | UnableToGetIssuerCertLocally
+            | UnableToVerifyLeafSignature
+            | CertHasExpired
+            | CertNotYetValid
+            | CertRevoked
+            | CertSignatureFailure
+            | InvalidCa
+            | PathLengthExceeded
+            | InvalidPurpose
+            | CertUntrusted
+            | UnableToGetCrl
+            | CrlHasExpired
+            | ErrTlsCertAltnameInvalid
+    )
+}

@@ -1,0 +1,63 @@
+//! TLS on the command line, as a wasip2 command: `connect`, `serve`, `proxy`, and what belongs to them.
+//!
+//! Files, TCP and the command line are here; TLS, and every parser of what peers send by it, is in guest-tls, another component, which has no
+//! files and no network. `wac plug` makes one file of both.
+//!
+//! * [`arguments`]: the command line. [`failure`]: what goes wrong, and exit codes.
+//! * [`runtime`]: tasks that wait for pollables. [`net`]: TCP and the standard streams. [`files`]: contexts of files.
+//! * [`tls`]: a TLS connection. [`mod@relay`]: bytes between one and a stream in the clear.
+//! * [`connect`], [`serve`], [`proxy`], [`inspect`]: the commands.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::arguments::{Arguments, Command};
+
+mod arguments;
+mod connect;
+mod failure;
+mod files;
+mod inspect;
+mod net;
+mod proxy;
+mod relay;
+mod runtime;
+mod serve;
+mod tls;
+
+#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
+mod bindings {
+    wit_bindgen::generate!({
+        path: ["../../wit", "wit"],
+        world: "guest-tls:cli/command",
+        with: {
+            "wasi:io/error@0.2.12": wasip2::io::error,
+            "wasi:io/poll@0.2.12": wasip2::io::poll,
+            "wasi:io/streams@0.2.12": wasip2::io::streams,
+        },
+        generate_all,
+    });
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Connect(arguments) => runtime::run(connect::run(arguments)),
+        Command::Serve(arguments) => runtime::run(serve::run(arguments)),
+        Command::Proxy(arguments) => runtime::run(proxy::run(arguments)),
+        Command::Ciphers(arguments) => inspect::ciphers(&arguments),
+        Command::Cert(arguments) => inspect::cert(&arguments),
+        Command::Completions(arguments) => {
+            clap_complete::generate(arguments.shell, &mut Arguments::command(), "guest-tls", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Version => inspect::version(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("guest-tls: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Tasks that wait for WASI's pollables: one thread, any number of connections.
+//!
+//! `wasi:io/poll` looks at every pollable that it is given, each time. With ten thousand connections of which a few are busy, most of the
+//! time would go to the idle ones; so those that were ready lately are looked at alone for a while, and all of them only then, or when
+//! nothing moves among the busy ones. See [`Reactor::wait`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use futures_executor::{LocalPool, LocalSpawner};
+use futures_util::future::{Either, select};
+use futures_util::task::LocalSpawnExt as _;
+use slab::Slab;
+use wasip2::clocks::monotonic_clock::{self, subscribe_instant};
+use wasip2::io::poll::{Pollable, poll};
+
+/// Runs a task, and all that it spawns, until it is done. What it spawned and is not done then is dropped.
+pub(crate) fn run<T: 'static>(task: impl Future<Output = T> + 'static) -> T {
+    let mut pool = LocalPool::new();
+    SPAWNER.set(Some(pool.spawner()));
+    let done = Rc::new(Cell::new(None));
+    let result = done.clone();
+    spawn(async move { result.set(Some(task.await)) });
+    loop {
+        CLOCK.set(monotonic_clock::now());
+        pool.run_until_stalled();
+        if let Some(result) = done.take() {
+            SPAWNER.set(None);
+            return result;
+        }
+        // The lock of the reactor must not be held by whoever is woken.
+        let ready = REACTOR.with_borrow_mut(Reactor::wait);
+        ready.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Starts a task beside the one that calls this. Only within [`run`].
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
+    SPAWNER.with_borrow(|spawner| {
+        let spawner = spawner.as_ref().expect("tasks are started by tasks");
+        spawner.spawn_local(task).expect("the pool lives as long as its tasks");
+    });
+}
+
+/// The monotonic time in nanoseconds, as of when the running tasks were woken.
+pub(crate) fn now() -> u64 {
+    CLOCK.get()
+}
+
+/// Waits until this time, as [`now`] counts it.
+pub(crate) async fn sleep_until(deadline: u64) {
+    let mut timer = Timer { at: (deadline, 0) };
+    poll_fn(|context| {
+        if now() >= deadline {
+            return Poll::Ready(());
+        }
+        REACTOR.with_borrow_mut(|reactor| reactor.set(&mut timer, context.waker()));
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Waits so long.
+pub(crate) async fn sleep(time: Duration) {
+    sleep_until(after(time)).await;
+}
+
+/// What the task gives, or `None` where it takes longer than this.
+pub(crate) async fn timeout<T>(time: Duration, task: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(task), pin!(sleep(time))).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
+    }
+}
+
+/// The time at which this much has passed.
+pub(crate) fn after(time: Duration) -> u64 {
+    now().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// A pollable that tasks can wait for. It has to be dropped before what it belongs to.
+pub(crate) struct Source {
+    key: usize,
+}
+
+impl Source {
+    /// Makes it known.
+    pub(crate) fn new(pollable: Pollable) -> Source {
+        let key = REACTOR.with_borrow_mut(|reactor| {
+            let fired = now();
+            reactor.sources.insert(Entry { pollable, waker: None, fired, ready: false })
+        });
+        Source { key }
+    }
+
+    /// Whether it was ready since it was asked last; if not, the task will be woken when it is.
+    ///
+    /// Call it when what it belongs to has said that there is nothing to do now.
+    pub(crate) fn poll_ready(&self, waker: &Waker) -> Poll<()> {
+        REACTOR.with_borrow_mut(|reactor| {
+            let entry = &mut reactor.sources[self.key];
+            if std::mem::take(&mut entry.ready) {
+                return Poll::Ready(());
+            }
+            let waited = entry.waker.is_some();
+            if !entry.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+                entry.waker = Some(waker.clone());
+            }
+            if !waited {
+                reactor.busy.push(self.key);
+            }
+            Poll::Pending
+        })
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        poll_fn(|context| self.poll_ready(context.waker())).await;
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // The reactor is gone only when the program ends.
+        let _ = REACTOR.try_with(|reactor| {
+            let mut reactor = reactor.borrow_mut();
+            let key = self.key;
+            if reactor.sources.remove(key).waker.is_some() {
+                reactor.forget(key);
+            }
+        });
+    }
+}
+
+/// What all tasks wait for.
+#[derive(Default)]
+struct Reactor {
+    sources: Slab<Entry>,
+    /// Who waits and was ready lately, or is new.
+    busy: Vec<usize>,
+    /// Who waits and was not.
+    idle: Vec<usize>,
+    /// When those that are idle were looked at last.
+    looked: u64,
+    timers: BTreeMap<(u64, u64), Waker>,
+    /// Tells timers of one instant apart.
+    count: u64,
+}
+
+struct Entry {
+    pollable: Pollable,
+    /// Who waits for it, if anybody does.
+    waker: Option<Waker>,
+    /// When it was ready last.
+    fired: u64,
+    /// Whether it was ready since somebody waited for it.
+    ready: bool,
+}
+
+impl Reactor {
+    /// Waits until somebody can go on, and gives who.
+    fn wait(&mut self) -> Vec<Waker> {
+        let now = monotonic_clock::now();
+        let mut deadline = self.timers.first_key_value().map(|((at, _), _)| *at);
+        let mut ready = Vec::new();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            // No wait, but who is late must not keep others from their turn.
+            deadline = Some(now);
+        }
+        let patience = self.idle.len() as u64 * PATIENCE;
+        let late = now.saturating_sub(self.looked) >= patience;
+        if !late && !self.busy.is_empty() {
+            // A look at the busy ones, at most until it is time for the others.
+            let until = deadline.unwrap_or(u64::MAX).min(self.looked + patience);
+            self.look(false, Some(until), &mut ready);
+        }
+        if ready.is_empty() && deadline.is_none_or(|deadline| deadline > monotonic_clock::now()) {
+            self.look(true, deadline, &mut ready);
+        }
+        self.expire(&mut ready);
+        ready
+    }
+
+    /// Polls those that are busy, or all of them, until one is ready or the time has come.
+    fn look(&mut self, all: bool, deadline: Option<u64>, ready: &mut Vec<Waker>) {
+        let keys: Vec<usize> = if all { [&self.busy[..], &self.idle].concat() } else { self.busy.clone() };
+        let timer = deadline.map(subscribe_instant);
+        let pollables: Vec<&Pollable> =
+            keys.iter().map(|key| &self.sources[*key].pollable).chain(timer.as_ref()).collect();
+        assert!(!pollables.is_empty(), "every task waits, and none of them for anything");
+        let fired = poll(&pollables);
+        let now = monotonic_clock::now();
+        if all {
+            self.looked = now;
+        }
+        for index in fired {
+            // The last one is the timer.
+            let Some(key) = keys.get(index as usize) else { continue };
+            let entry = &mut self.sources[*key];
+            (entry.fired, entry.ready) = (now, true);
+            ready.extend(entry.waker.take());
+        }
+        let sources = &self.sources;
+        if all {
+            let (mut busy, mut idle) = (Vec::new(), Vec::new());
+            for key in keys {
+                let entry = &sources[key];
+                if entry.waker.is_some() {
+                    let list = if now.saturating_sub(entry.fired) < BUSY { &mut busy } else { &mut idle };
+                    list.push(key);
+                }
+            }
+            (self.busy, self.idle) = (busy, idle);
+        } else {
+            self.busy.retain(|key| sources[*key].waker.is_some());
+        }
+    }
+
+    fn expire(&mut self, ready: &mut Vec<Waker>) {
+        if self.timers.is_empty() {
+            return;
+        }
+        let now = monotonic_clock::now();
+        let later = self.timers.split_off(&(now + 1, 0));
+        ready.extend(std::mem::replace(&mut self.timers, later).into_values());
+    }
+
+    fn forget(&mut self, key: usize) {
+        for list in [&mut self.busy, &mut self.idle] {
+            if let Some(index) = list.iter().position(|other| *other == key) {
+                list.swap_remove(index);
+                return;
+            }
+        }
+    }
+
+    fn set(&mut self, timer: &mut Timer, waker: &Waker) {
+        if timer.at.1 == 0 {
+            self.count += 1;
+            timer.at.1 = self.count;
+        }
+        self.timers.insert(timer.at, waker.clone());
+    }
+}
+
+/// An entry among the timers, which goes with this.
+struct Timer {
+    at: (u64, u64),
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let _ = REACTOR.try_with(|reactor| reactor.borrow_mut().timers.remove(&self.at));
+    }
+}
+
+thread_local! {
+    static SPAWNER: RefCell<Option<LocalSpawner>> = const { RefCell::new(None) };
+    static REACTOR: RefCell<Reactor> = RefCell::default();
+    static CLOCK: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How long a source counts as busy after it was ready, in nanoseconds.
+const BUSY: u64 = 100_000_000;
+
+/// How long idle sources may go without a look while others are busy, in nanoseconds for each of them: some ten times as long as a look
+/// takes, so 50 ms for ten thousand.
+const PATIENCE: u64 = 5_000;
