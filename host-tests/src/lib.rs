@@ -14,9 +14,11 @@
 //! * [`memory`]: two connections in one instance, with no TCP between them.
 //! * [`hosts`]: where the component runs beside wasmtime.
 //! * [`postgres`]: a real PostgreSQL; [`wasi`]: guests that are not the product, such as commands.
+//! * [`cli`]: the command of examples/cli.
 //! * [`ct`]: whether the time of an operation depends on a secret.
 
 pub mod certificates;
+pub mod cli;
 pub mod conversation;
 pub mod ct;
 pub mod exchange;
