@@ -163,7 +163,7 @@ pub(crate) struct Completions {
 }
 
 /// Who we are, whom we trust, what we speak.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct Tls {
     /// Our certificate with its chain, PEM, leaf first; may be given several times
@@ -205,7 +205,7 @@ pub(crate) struct Tls {
 }
 
 /// What everything that listens has.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Server {
     /// Listen on this address, such as 0.0.0.0:443 or [::]:443; port 0 for one that is free

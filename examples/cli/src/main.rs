@@ -6,6 +6,7 @@
 //! * [`arguments`]: the command line. [`failure`]: what goes wrong, and exit codes.
 //! * [`runtime`]: tasks that wait for pollables. [`net`]: TCP and the standard streams. [`files`]: contexts of files.
 //! * [`tls`]: a TLS connection. [`mod@relay`]: bytes between one and a stream in the clear.
+//! * [`listen`]: what all servers have: a port, limits, an end. [`terminator`]: their certificates. [`counters`], [`admin`]: who asks how it goes.
 //! * [`connect`], [`serve`], [`proxy`], [`inspect`]: the commands.
 
 use std::process::ExitCode;
@@ -14,16 +15,20 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::arguments::{Arguments, Command};
 
+mod admin;
 mod arguments;
 mod connect;
+mod counters;
 mod failure;
 mod files;
 mod inspect;
+mod listen;
 mod net;
 mod proxy;
 mod relay;
 mod runtime;
 mod serve;
+mod terminator;
 mod tls;
 
 #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]

@@ -78,6 +78,19 @@ pub(crate) async fn timeout<T>(time: Duration, task: impl Future<Output = T>) ->
     }
 }
 
+/// Lets other tasks that can go on do so first.
+pub(crate) async fn give_way() {
+    let mut given = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// The time at which this much has passed.
 pub(crate) fn after(time: Duration) -> u64 {
     now().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
