@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
 use std::task::{Poll, Waker};
+
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 use wasip2::sockets::instance_network::instance_network;
 use wasip2::sockets::ip_name_lookup::resolve_addresses;
@@ -62,7 +62,7 @@ impl Duplex {
             Ok(bytes) if bytes.is_empty() => Ok(Read::Pending),
             Ok(bytes) => Ok(Read::Data(bytes)),
             Err(StreamError::Closed) => Ok(Read::End),
-            Err(StreamError::LastOperationFailed(error)) => Err(Broken(error.to_debug_string())),
+            Err(error) => Err(Broken::of(error)),
         }
     }
 
@@ -317,7 +317,10 @@ impl Broken {
     fn of(error: StreamError) -> Broken {
         Broken(match error {
             StreamError::Closed => "the other side has closed the connection".to_string(),
-            StreamError::LastOperationFailed(error) => error.to_debug_string(),
+            // The host's own words may go on for pages.
+            StreamError::LastOperationFailed(error) => {
+                error.to_debug_string().lines().next().unwrap_or_default().to_string()
+            }
         })
     }
 
