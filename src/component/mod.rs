@@ -8,6 +8,7 @@ mod secure_context;
 mod secure_pair;
 mod server;
 mod socket;
+mod splice;
 
 /// What implements the world's exports.
 struct Component;

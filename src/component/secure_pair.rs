@@ -14,6 +14,7 @@ use super::bindings::exports::guest::tls::secure_pair::{
 use super::bindings::exports::guest::tls::types::{Error, ProtocolVersion};
 use super::bindings::wasi::clocks::monotonic_clock;
 use super::secure_context::SecureContext;
+use super::splice::Rest;
 use super::{Component, convert};
 use crate::certificate::Certificate;
 use crate::context::Context;
@@ -29,6 +30,8 @@ pub(super) struct SecurePair {
     connection: Rc<RefCell<Connection>>,
     /// Whether the transport belongs to a socket, so that its bytes don't go through this handle.
     has_socket: bool,
+    /// What streams brought by `guest:tls/splice`.
+    pub(super) rest: RefCell<Rest>,
 }
 
 impl Guest for Component {
@@ -46,17 +49,28 @@ impl Options {
 impl SecurePair {
     /// A handle to a connection without I/O.
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: Rc::new(RefCell::new(connection)), has_socket: false }
+        Self { connection: Rc::new(RefCell::new(connection)), has_socket: false, rest: RefCell::default() }
     }
 
     /// The connection, after it was told the time.
-    fn now(&self) -> RefMut<'_, Connection> {
+    pub(super) fn now(&self) -> RefMut<'_, Connection> {
         now(&self.connection)
+    }
+
+    /// An error where the transport belongs to a socket.
+    pub(super) fn check_transport(&self) -> Result<(), EngineError> {
+        match self.has_socket {
+            true => Err(EngineError::new(
+                ErrorCode::ErrInvalidState,
+                "The transport of this connection belongs to its socket.",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// A handle to the connection of a socket.
     pub(super) fn of_socket(connection: Rc<RefCell<Connection>>) -> Self {
-        Self { connection, has_socket: true }
+        Self { connection, has_socket: true, rest: RefCell::default() }
     }
 }
 
@@ -168,13 +182,7 @@ impl GuestSecurePair for SecurePair {
     }
 
     fn write_encrypted(&self, bytes: Vec<u8>) -> Result<u64, Error> {
-        if self.has_socket {
-            return Err(EngineError::new(
-                ErrorCode::ErrInvalidState,
-                "The transport of this connection belongs to its socket.",
-            )
-            .into());
-        }
+        self.check_transport()?;
         let taken = self.now().write_encrypted(&bytes)?;
         Ok(taken as u64)
     }
