@@ -56,6 +56,16 @@ impl Duplex {
         Duplex::new(wasip2::cli::stdin::get_stdin(), wasip2::cli::stdout::get_stdout(), None)
     }
 
+    /// Where bytes come from.
+    pub(crate) fn input(&self) -> &InputStream {
+        &self.input
+    }
+
+    /// Where bytes go to.
+    pub(crate) fn output(&self) -> &OutputStream {
+        &self.output
+    }
+
     /// At most `max` bytes of what has come.
     pub(crate) fn try_read(&self, max: usize) -> std::result::Result<Read, Broken> {
         match self.input.read(max as u64) {
@@ -317,11 +327,13 @@ impl Broken {
     fn of(error: StreamError) -> Broken {
         Broken(match error {
             StreamError::Closed => "the other side has closed the connection".to_string(),
-            // The host's own words may go on for pages.
-            StreamError::LastOperationFailed(error) => {
-                error.to_debug_string().lines().next().unwrap_or_default().to_string()
-            }
+            StreamError::LastOperationFailed(error) => return Broken::because(&error.to_debug_string()),
         })
+    }
+
+    /// In the host's own words, which may go on for pages.
+    pub(crate) fn because(why: &str) -> Broken {
+        Broken(why.lines().next().unwrap_or_default().to_string())
     }
 
     fn named(error: ErrorCode) -> Broken {

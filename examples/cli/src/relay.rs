@@ -2,17 +2,17 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use crate::bindings::guest::tls::secure_pair::Cleartext;
+use crate::bindings::guest::tls::splice::{self, Outcome};
 use crate::bindings::guest::tls::types;
 use crate::failure::Failure;
-use crate::net::{Broken, Duplex, Read};
-use crate::runtime::{now, sleep_until};
-use crate::tls::{CHUNK, Tls};
+use crate::net::{Broken, Duplex};
+use crate::runtime::{now, sleep_until, timeout};
+use crate::tls::{Appetite, CHUNK, Tls};
 
 /// Why a relay ended before both sides had.
 pub(crate) enum Stopped {
@@ -55,7 +55,11 @@ pub(crate) async fn relay(
                 count(moved);
                 continue;
             }
-            Ok(false) if relay.is_over(tls) => return Ok(()),
+            Ok(false) if relay.is_over(tls) => {
+                // What the host still has goes with the connection.
+                let _ = timeout(LINGER, tls.transport().flush()).await;
+                return Ok(());
+            }
             Ok(false) => {}
             Err(Stopped::Tls(error)) => {
                 tls.say_last().await;
@@ -93,12 +97,9 @@ struct Relay<'a> {
     plain: &'a Duplex,
     readable: bool,
     writable: bool,
-    /// What came by TLS and the stream has not taken yet, from `given` on.
-    down: Vec<u8>,
-    given: usize,
-    /// What came from the stream and TLS has not taken yet, from `taken` on.
-    up: Vec<u8>,
-    taken: usize,
+    /// Whether TLS takes no more before its transport has taken what there is.
+    full: bool,
+    appetite: Appetite,
     tls_end: End,
     plain_end: End,
 }
@@ -108,9 +109,7 @@ struct Relay<'a> {
 enum End {
     /// It may send.
     Open,
-    /// It has ended; the other side is not told yet.
-    Seen,
-    /// What was written before it is on its way out.
+    /// It has ended; what was written before that is on its way out.
     Flushing,
     /// The other side is told.
     Told,
@@ -122,10 +121,8 @@ impl<'a> Relay<'a> {
             plain,
             readable: true,
             writable: true,
-            down: Vec::new(),
-            given: 0,
-            up: Vec::new(),
-            taken: 0,
+            full: false,
+            appetite: Appetite::default(),
             tls_end: End::Open,
             plain_end: End::Open,
         }
@@ -142,87 +139,75 @@ impl<'a> Relay<'a> {
     }
 
     fn to_plain(&mut self, tls: &mut Tls, count: &mut Moved) -> Result<bool, Stopped> {
-        let mut moved = false;
-        if self.down.is_empty() && self.tls_end == End::Open {
-            match tls.pair().read_cleartext(CHUNK as u64).map_err(Stopped::Tls)? {
-                Cleartext::Data(bytes) => self.down = bytes,
-                Cleartext::Pending => {}
-                Cleartext::End => {
-                    self.tls_end = End::Seen;
-                    moved = true;
+        if !self.writable {
+            return Ok(false);
+        }
+        match self.tls_end {
+            End::Open => match splice::read(tls.pair(), self.plain.output(), CHUNK as u64).map_err(Stopped::Tls)? {
+                Outcome::Moved(bytes) => {
+                    count.received += bytes;
+                    Ok(true)
                 }
-            }
-        }
-        if !self.down.is_empty() && self.writable {
-            let room = self.plain.room().map_err(Stopped::Plain)?;
-            if room == 0 {
-                self.writable = false;
-            } else {
-                let end = self.down.len().min(self.given + room);
-                self.plain.write(&self.down[self.given..end]).map_err(Stopped::Plain)?;
-                count.received += (end - self.given) as u64;
-                self.given = end;
-                moved = true;
-                if self.given == self.down.len() {
-                    (self.down, self.given) = (Vec::new(), 0);
+                Outcome::Pending => Ok(false),
+                Outcome::Full => {
+                    self.writable = false;
+                    Ok(false)
                 }
-            }
-        }
-        if self.down.is_empty() && self.tls_end == End::Seen {
-            self.plain.start_flush().map_err(Stopped::Plain)?;
-            self.tls_end = End::Flushing;
-            self.writable = true;
-        }
-        if self.tls_end == End::Flushing && self.writable {
-            if self.plain.room().map_err(Stopped::Plain)? == 0 {
+                Outcome::End => {
+                    self.plain.start_flush().map_err(Stopped::Plain)?;
+                    self.tls_end = End::Flushing;
+                    Ok(true)
+                }
+                Outcome::Failed(why) => Err(Stopped::Plain(Broken::because(&why))),
+            },
+            End::Flushing if self.plain.room().map_err(Stopped::Plain)? == 0 => {
                 self.writable = false;
-            } else {
+                Ok(false)
+            }
+            End::Flushing => {
                 self.plain.shut_down();
                 self.tls_end = End::Told;
-                moved = true;
+                Ok(true)
             }
+            End::Told => Ok(false),
         }
-        Ok(moved)
     }
 
     fn to_tls(&mut self, tls: &mut Tls, count: &mut Moved) -> Result<bool, Stopped> {
-        let mut moved = false;
-        if self.up.is_empty() && self.readable && self.plain_end == End::Open {
-            match self.plain.try_read(CHUNK).map_err(Stopped::Plain)? {
-                Read::Data(bytes) => self.up = bytes,
-                Read::Pending => self.readable = false,
-                Read::End => {
-                    self.plain_end = End::Seen;
-                    moved = true;
-                }
-            }
-        }
-        if !self.up.is_empty() {
-            let taken = tls.pair().write_cleartext(&self.up[self.taken..]).map_err(Stopped::Tls)? as usize;
-            self.taken += taken;
-            count.sent += taken as u64;
-            moved |= taken > 0;
-            if self.taken == self.up.len() {
-                (self.up, self.taken) = (Vec::new(), 0);
-            }
-        }
         match self.plain_end {
-            End::Seen if self.up.is_empty() => {
-                tls.pair().end();
-                self.plain_end = End::Flushing;
-                moved = true;
-            }
-            End::Flushing => {
-                moved |= tls.advance().map_err(Stopped::Transport)?;
-                if tls.is_sent() {
-                    tls.transport().start_flush().map_err(Stopped::Transport)?;
-                    self.plain_end = End::Told;
-                    moved = true;
+            End::Open if !self.readable => Ok(false),
+            End::Open => {
+                let outcome = splice::write(tls.pair(), self.plain.input(), self.appetite.bytes());
+                let outcome = outcome.map_err(Stopped::Tls)?;
+                self.full = matches!(outcome, Outcome::Full);
+                match outcome {
+                    Outcome::Moved(bytes) => {
+                        count.sent += bytes;
+                        self.appetite.had(bytes);
+                        // At once, so that the next bytes find room.
+                        tls.advance().map_err(Stopped::Transport)?;
+                        Ok(true)
+                    }
+                    Outcome::Pending => {
+                        self.readable = false;
+                        Ok(false)
+                    }
+                    Outcome::Full => Ok(false),
+                    Outcome::End => {
+                        tls.pair().end();
+                        self.plain_end = End::Flushing;
+                        tls.advance().map_err(Stopped::Transport)?;
+                        Ok(true)
+                    }
+                    Outcome::Failed(why) => Err(Stopped::Plain(Broken::because(&why))),
                 }
             }
-            _ => {}
+            End::Flushing if tls.is_sent() => {
+                self.plain_end = End::Told;
+                Ok(true)
+            }
+            End::Flushing | End::Told => Ok(false),
         }
-        Ok(moved)
     }
 
     fn is_over(&self, tls: &Tls) -> bool {
@@ -230,18 +215,20 @@ impl<'a> Relay<'a> {
     }
 
     /// Whether the stream in the clear may have become able to move something; if not, the task will be woken.
-    fn poll_plain(&mut self, waker: &std::task::Waker) -> Poll<()> {
+    fn poll_plain(&mut self, waker: &Waker) -> Poll<()> {
         let mut state = Poll::Pending;
-        let wants = self.up.is_empty() && self.plain_end == End::Open;
+        let wants = self.plain_end == End::Open && !self.full;
         if wants && !self.readable && self.plain.poll_readable(waker).is_ready() {
             self.readable = true;
             state = Poll::Ready(());
         }
-        let has = !self.down.is_empty() || self.tls_end == End::Flushing;
-        if has && !self.writable && self.plain.poll_writable(waker).is_ready() {
+        if self.tls_end != End::Told && !self.writable && self.plain.poll_writable(waker).is_ready() {
             self.writable = true;
             state = Poll::Ready(());
         }
         state
     }
 }
+
+/// How long the host may take to send the last bytes.
+const LINGER: Duration = Duration::from_secs(10);

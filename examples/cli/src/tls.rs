@@ -5,23 +5,24 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::bindings::guest::tls::secure_pair::{Cleartext, Event, SecurePair};
+use crate::bindings::guest::tls::splice::{self, Outcome};
 use crate::bindings::guest::tls::types;
 use crate::failure::{Failure, Result};
-use crate::net::{Broken, Duplex, Read};
+use crate::net::{Broken, Duplex};
 use crate::runtime::{self, timeout};
 
 /// A TLS connection.
 pub(crate) struct Tls {
     duplex: Duplex,
     pair: SecurePair,
-    /// What came and the pair has not taken yet, from `taken` on.
-    incoming: Vec<u8>,
-    taken: usize,
-    /// What the pair gave and the transport has not taken yet, from `given` on.
-    outgoing: Vec<u8>,
-    given: usize,
+    /// What came before this was made, and the pair has not taken yet.
+    early: Vec<u8>,
+    /// How much to ask the transport for: what it brought lately, and some more.
+    appetite: Appetite,
     /// Whether the transport has ended.
     ended: bool,
+    /// Whether all that the pair had is with the transport.
+    sent: bool,
     /// Whether a read may give something, and a write take something: nothing has said otherwise since.
     readable: bool,
     writable: bool,
@@ -29,15 +30,14 @@ pub(crate) struct Tls {
 
 impl Tls {
     /// TLS over a connection, of which these bytes have come already.
-    pub(crate) fn new(duplex: Duplex, pair: SecurePair, incoming: Vec<u8>) -> Tls {
+    pub(crate) fn new(duplex: Duplex, pair: SecurePair, early: Vec<u8>) -> Tls {
         Tls {
             duplex,
             pair,
-            incoming,
-            taken: 0,
-            outgoing: Vec::new(),
-            given: 0,
+            early,
+            appetite: Appetite::default(),
             ended: false,
+            sent: false,
             readable: true,
             writable: true,
         }
@@ -55,60 +55,64 @@ impl Tls {
 
     /// Moves what can be moved between the transport and the pair. Says whether anything was.
     pub(crate) fn advance(&mut self) -> std::result::Result<bool, Broken> {
-        let mut moved = self.send()?;
-        if self.incoming.is_empty() && self.readable && !self.ended {
-            match self.duplex.try_read(CHUNK)? {
-                Read::Data(bytes) => self.incoming = bytes,
-                Read::Pending => self.readable = false,
-                Read::End => {
-                    self.ended = true;
-                    self.pair.end_encrypted();
-                    moved = true;
-                }
+        let received = self.receive()?;
+        Ok(self.send()? | received)
+    }
+
+    /// Moves what the transport has for the pair. What is wrong with it the pair says to whoever reads or writes.
+    fn receive(&mut self) -> std::result::Result<bool, Broken> {
+        if !self.early.is_empty() {
+            let taken = self.pair.write_encrypted(&self.early).map_or(self.early.len(), |taken| taken as usize);
+            self.early.drain(..taken);
+            return Ok(taken > 0);
+        }
+        if self.ended || !self.readable {
+            return Ok(false);
+        }
+        match splice::receive(&self.pair, self.duplex.input(), self.appetite.bytes()) {
+            Ok(Outcome::Moved(bytes)) => {
+                self.appetite.had(bytes);
+                Ok(true)
+            }
+            Ok(Outcome::Pending) => {
+                self.readable = false;
+                Ok(false)
+            }
+            Ok(Outcome::Full) => Ok(false),
+            Ok(Outcome::End) => {
+                self.ended = true;
+                Ok(true)
+            }
+            Ok(Outcome::Failed(why)) => Err(Broken::because(&why)),
+            // The connection is over: what comes after it is nobody's.
+            Err(_) => {
+                self.ended = true;
+                Ok(true)
             }
         }
-        if !self.incoming.is_empty() {
-            match self.pair.write_encrypted(&self.incoming[self.taken..]) {
-                Ok(taken) => {
-                    self.taken += taken as usize;
-                    moved |= taken > 0;
-                }
-                // The pair says it to whoever reads or writes; what comes after it is nobody's.
-                Err(_) => self.taken = self.incoming.len(),
-            }
-            if self.taken == self.incoming.len() {
-                (self.incoming, self.taken) = (Vec::new(), 0);
-            }
-            moved |= self.send()?;
-        }
-        Ok(moved)
     }
 
     /// Moves what the pair has for the transport.
     fn send(&mut self) -> std::result::Result<bool, Broken> {
-        let mut moved = false;
-        loop {
-            if self.given == self.outgoing.len() {
-                (self.outgoing, self.given) = (self.pair.read_encrypted(CHUNK as u64), 0);
-            }
-            if self.outgoing.is_empty() || !self.writable {
-                return Ok(moved);
-            }
-            let room = self.duplex.room()?;
-            if room == 0 {
+        if !self.writable {
+            return Ok(false);
+        }
+        let outcome = splice::send(&self.pair, self.duplex.output());
+        self.sent = matches!(outcome, Ok(Outcome::Pending));
+        match outcome {
+            Ok(Outcome::Moved(_)) => Ok(true),
+            Ok(Outcome::Full) => {
                 self.writable = false;
-                return Ok(moved);
+                Ok(false)
             }
-            let end = self.outgoing.len().min(self.given + room);
-            self.duplex.write(&self.outgoing[self.given..end])?;
-            self.given = end;
-            moved = true;
+            Ok(Outcome::Failed(why)) => Err(Broken::because(&why)),
+            Ok(Outcome::Pending | Outcome::End) | Err(_) => Ok(false),
         }
     }
 
     /// Whether all that is to be sent is with the transport.
     pub(crate) fn is_sent(&self) -> bool {
-        self.outgoing.is_empty()
+        self.sent
     }
 
     /// Whether the transport may have become able to move something; if not, the task will be woken.
@@ -118,7 +122,7 @@ impl Tls {
             self.readable = true;
             state = Poll::Ready(());
         }
-        if !self.writable && !self.outgoing.is_empty() && self.duplex.poll_writable(waker).is_ready() {
+        if !self.writable && self.duplex.poll_writable(waker).is_ready() {
             self.writable = true;
             state = Poll::Ready(());
         }
@@ -234,6 +238,32 @@ impl Tls {
             }
         };
         let _ = timeout(LAST, last).await;
+    }
+}
+
+/// How much to read at once. Hosts make a buffer of that size before they know how much there is: a handshake is no reason for 64 KiB.
+pub(crate) struct Appetite(usize);
+
+impl Default for Appetite {
+    fn default() -> Appetite {
+        Appetite(CHUNK / 16)
+    }
+}
+
+impl Appetite {
+    /// So much.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0 as u64
+    }
+
+    /// So much was there.
+    pub(crate) fn had(&mut self, bytes: u64) {
+        let bytes = bytes as usize;
+        if bytes > self.0 / 2 {
+            self.0 = (self.0 * 2).min(CHUNK);
+        } else if bytes < self.0 / 8 {
+            self.0 = (self.0 / 2).max(CHUNK / 16);
+        }
     }
 }
 
