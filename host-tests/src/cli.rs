@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
@@ -87,11 +87,9 @@ impl Running {
     /// Waits until standard error has a line that begins with this, and gives the rest of it.
     pub async fn line(&mut self, start: &str) -> Result<String> {
         let found = |said: &str| said.lines().find_map(|line| line.strip_prefix(start)).map(str::to_string);
-        let waited = tokio::time::timeout(LIMIT, self.said.wait_for(|said| found(said).is_some())).await;
-        match waited {
-            Ok(Ok(said)) => found(&said).context("a line has gone"),
-            _ => bail!("the command never said `{start}`; it said:\n{}", self.said()),
-        }
+        let said = tokio::time::timeout(LIMIT, self.said.wait_for(|said| found(said).is_some())).await;
+        let line = said.ok().and_then(|said| found(&said.ok()?));
+        line.with_context(|| format!("the command never said `{start}`; it said:\n{}", self.said()))
     }
 
     /// The port on which it listens.

@@ -60,6 +60,7 @@ async fn it_exports_its_interfaces() -> Result<()> {
         ("guest:tls/secure-pair@0.1.0", "secure-pair"),
         ("guest:tls/socket@0.1.0", "tls-socket"),
         ("guest:tls/server@0.1.0", "server"),
+        ("guest:tls/splice@0.1.0", "receive"),
     ] {
         let items = exports.iter().find(|(name, _)| name == interface).map(|(_, items)| items);
         assert!(items.is_some_and(|items| items.iter().any(|name| name == item)), "{interface}.{item} in {exports:?}");
