@@ -475,7 +475,7 @@ class Socket extends net.Socket {
     this.#reason = error;
     if (this.#connection === undefined || this.#connection.dropped) return;
     this.#failing = true;
-    this.#connection.answer((pair) => pair.abort(String(error?.message ?? error)));
+    this.#connection.abort(String(error?.message ?? error));
   }
 
   #secured() {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 
-import { both, connect, connected, heard, hello, listening, nodes, ours, pause } from './support/both.mjs';
+import { ROLES, both, connect, connected, heard, hello, listening, nodes, ours, pause, until } from './support/both.mjs';
 import { server as certificate } from './support/pki.mjs';
 
 /** What a server is asked. */
@@ -144,6 +144,23 @@ both('newSession and resumeSession with late answers resume a session of TLS 1.2
   await once(second, 'secureConnect');
   assert.deepEqual([second.isSessionReused(), asked.includes([...kept.keys()][0])], [true, true]);
 });
+
+// In TLS 1.3 a session is to be kept when the handshake is done: by then the peer may have ended, and nobody writes.
+both('newSession with a late error ends a connection in which nothing moves', async (role) => {
+  const server = await listening(role.servers, { allowHalfOpen: true });
+  let sockets = 0;
+  server.on('newSession', (id, data, done) => setTimeout(done, 100, new Error('no room')));
+  server.on('secureConnection', (far) => {
+    sockets += 1;
+    far.on('close', () => { sockets -= 1; });
+  });
+  const near = connect(role.clients, server.port);
+  near.on('error', () => {});
+  await once(near, 'secureConnect');
+  near.end();
+  await until(() => sockets === 1, 'the server has a connection');
+  await until(() => sockets === 0, 'the connection is over', 5_000);
+}, { roles: ROLES.filter(({ servers }) => servers === ours) });
 
 both('OCSPRequest: a late answer, none, and an error', async (role) => {
   const response = Buffer.from('a response that nobody reads');
