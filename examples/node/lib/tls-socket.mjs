@@ -53,7 +53,8 @@ class Socket extends net.Socket {
   constructor(socket, options = {}) {
     const own = options[internal] ?? {};
     if (socket && typeof socket.on !== 'function') throw failure('ERR_INVALID_ARG_TYPE', `socket has to be a duplex stream, not ${typeof socket}`);
-    super({ allowHalfOpen: Boolean(options.allowHalfOpen ?? (own.server ? false : socket?.allowHalfOpen)) });
+    const allowHalfOpen = Boolean(options.allowHalfOpen ?? (own.server ? false : socket?.allowHalfOpen));
+    super({ allowHalfOpen, highWaterMark: options.highWaterMark });
     if (own.server) {
       this.server = own.server;
       // A connection that fails is no fault of the server's, and must not end the process.

@@ -109,6 +109,24 @@ both('a slow reader holds the writer', async (role) => {
   assert.equal(came, given);
 });
 
+both('highWaterMark is a client\'s and a TLSSocket\'s own, and not the streams\' of a server', async ({ clients, servers }) => {
+  const marks = (stream) => [stream.readableHighWaterMark, stream.writableHighWaterMark];
+  for (const highWaterMark of [0, 1, 1000, 1 << 20]) {
+    const { near, far } = await connected(clients, servers, { client: { highWaterMark }, server: { highWaterMark } });
+    assert.deepEqual(marks(near), [highWaterMark, highWaterMark]);
+    assert.deepEqual(marks(far), marks(new net.Socket()));
+    near.write('some');
+    far.end(Buffer.alloc(100_000));
+    const reading = text(near);
+    assert.equal(await text(far), 'some');
+    assert.equal((await reading).length, 100_000);
+    assert.deepEqual(marks(new clients.TLSSocket(new net.Socket(), { highWaterMark }).on('error', () => {})), [highWaterMark, highWaterMark]);
+  }
+  for (const highWaterMark of [-1, NaN, '5']) {
+    assert.throws(() => new clients.TLSSocket(new net.Socket(), { highWaterMark }), { code: 'ERR_INVALID_ARG_VALUE' });
+  }
+});
+
 both('both directions at once, 8 MiB each, by pipeline', async (role) => {
   const { near, far } = await pair(role, { client: { allowHalfOpen: true }, server: { allowHalfOpen: true } });
   const sent = randomBytes(8 << 20);
