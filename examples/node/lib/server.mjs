@@ -7,7 +7,7 @@ import { failure } from './core/errors.mjs';
 import { bytes } from './core/bytes.mjs';
 import { guest } from './guest.mjs';
 import { createSecureContext, ours } from './secure-context.mjs';
-import { TLSSocket, checkOptions, internal } from './tls-socket.mjs';
+import { TLSSocket, checkOptions, internal, questionsFor } from './tls-socket.mjs';
 
 /**
  * A `net.Server` whose connections speak TLS. As in Node, it can be called without `new`, and on an object that is to become one: that is how
@@ -150,10 +150,7 @@ class State {
 
   /** The `server` in this instance. Another one is made when somebody began to listen to what it has to ask or tell. */
   #in(instance) {
-    const listens = (event) => this.#server.listenerCount(event) > 0;
-    const events = {
-      sessionEvents: listens('newSession') || listens('resumeSession'), ocspEvent: listens('OCSPRequest'), keylog: listens('keylog'),
-    };
+    const events = { ...questionsFor(this.#server), keylog: this.#server.listenerCount('keylog') > 0 };
     const key = Object.values(events).join();
     if (this.#made?.instance !== instance || this.#made.key !== key) {
       const made = this.#create(instance, events);

@@ -20,7 +20,8 @@ export const internal = Symbol('guest-tls');
  * TLS over `socket`, a `net.Socket` or any duplex stream, which it owns from then on (row M5): its listeners for bytes are taken off. By
  * Node's options; the handshake begins in the next turn of the event loop, or when the socket is connected.
  *
- * As in Node, a client that is not made by `connect` checks the server's name only where the option `servername` says which.
+ * As in Node, a client that is not made by `connect` checks the server's name only where the option `servername` says which; and the option
+ * `server` is asked by `newSession`, `resumeSession` and `OCSPRequest`, and hears nothing else of a connection that it has not accepted.
  */
 class Socket extends net.Socket {
   #connection;
@@ -35,6 +36,8 @@ class Socket extends net.Socket {
   #reported = false;
   #secure = false;
   #server;
+  /** Of a server's end: who is asked about sessions and OCSP, where it listens. */
+  #asked;
   /** The last one that the server gave. Caches may hold it weakly, as undici's does: it lives as long as the connection. */
   #session;
   #failing = false;
@@ -55,8 +58,13 @@ class Socket extends net.Socket {
     if (socket && typeof socket.on !== 'function') throw failure('ERR_INVALID_ARG_TYPE', `socket has to be a duplex stream, not ${typeof socket}`);
     const allowHalfOpen = Boolean(options.allowHalfOpen ?? (own.server ? false : socket?.allowHalfOpen));
     super({ allowHalfOpen, highWaterMark: options.highWaterMark });
+    const server = own.server ?? options.server;
+    if (server) this.server = server;
+    if (options.isServer && server) {
+      if (typeof server.listenerCount !== 'function') throw failure('ERR_INVALID_ARG_TYPE', `server has to be a net.Server, not ${typeof server}`);
+      this.#asked = server;
+    }
     if (own.server) {
-      this.server = own.server;
       // A connection that fails is no fault of the server's, and must not end the process.
       this.on('error', () => {});
     }
@@ -377,7 +385,7 @@ class Socket extends net.Socket {
 
   #serverOptions() {
     const { requestCert, SNICallback, ALPNCallback } = this.#options;
-    return { requestCert, sniEvent: Boolean(SNICallback), alpnEvent: Boolean(ALPNCallback) };
+    return { requestCert, sniEvent: Boolean(SNICallback), alpnEvent: Boolean(ALPNCallback), ...(this.#asked && questionsFor(this.#asked)) };
   }
 
   #event({ tag, val }) {
@@ -468,7 +476,7 @@ class Socket extends net.Socket {
 
   #emitted(event, args, done, run) {
     run(() => {
-      if (!this.#own.server?.emit(event, ...args, done)) done(null, null);
+      if (!this.#asked?.emit(event, ...args, done)) done(null, null);
     }, done);
   }
 
@@ -723,6 +731,12 @@ export function normalized([first, second]) {
   if (first !== null && typeof first === 'object') return { ...first };
   if (typeof first === 'string' && !(Number(first) >= 0)) return { path: first };
   return typeof second === 'string' ? { port: first, host: second } : { port: first };
+}
+
+/** What a server's end asks `server` by events, as options of a pair: nothing that nobody listens to. */
+export function questionsFor(server) {
+  const listens = (event) => server.listenerCount(event) > 0;
+  return { sessionEvents: listens('newSession') || listens('resumeSession'), ocspEvent: listens('OCSPRequest') };
 }
 
 /** Throws where one of these options, which have to be functions, is none; and where those of ALPN do not fit each other. */

@@ -129,6 +129,51 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) {
   });
 }
 
+both('the option server of a TLSSocket is asked about sessions and OCSP, and hears nothing else', async ({ clients, servers }) => {
+  const server = servers.createServer({ key: certificate.key, cert: certificate.cert });
+  const kept = new Map();
+  const answers = [];
+  server.on('newSession', (id, data, done) => {
+    kept.set(id.toString('hex'), data);
+    done();
+  });
+  server.on('resumeSession', (id, done) => {
+    const data = kept.get(id.toString('hex'));
+    if (data) answers.push('resumeSession');
+    done(null, data ?? null);
+  });
+  server.on('OCSPRequest', (_certificate, _issuer, done) => done(null, Buffer.from('a response')));
+  for (const event of ['connection', 'secureConnection', 'tlsClientError', 'keylog']) server.on(event, () => answers.push(event));
+
+  const secureContext = servers.createSecureContext({ key: certificate.key, cert: certificate.cert, maxVersion: 'TLSv1.2', secureOptions: NO_TICKET });
+  const port = await tcp((socket) => {
+    const far = new servers.TLSSocket(socket, { isServer: true, server, secureContext });
+    far.on('error', () => {});
+    assert.equal(far.server, server);
+    far.pipe(far);
+  });
+  const first = connect(clients, port, { requestOCSP: true });
+  first.on('OCSPResponse', (response) => answers.push(`${response}`));
+  await once(first, 'secureConnect');
+  const session = first.getSession();
+  first.end();
+  first.resume();
+  await once(first, 'close');
+  const second = connect(clients, port, { session });
+  await once(second, 'secureConnect');
+  const plain = net.connect(port, '127.0.0.1');
+  plain.on('error', () => {}).resume().end('this is no TLS\n');
+  await heard(plain, 'close');
+  assert.deepEqual([second.isSessionReused(), kept.size, answers], [true, 1, ['a response', 'resumeSession']]);
+});
+
+for (const { name, module } of MODULES) {
+  test(`an option server that is none is refused (${name})`, () => {
+    const { key, cert } = certificate;
+    assert.throws(() => new module.TLSSocket(new net.Socket(), { isServer: true, server: {}, key, cert }), TypeError);
+  });
+}
+
 // The same certificate, next to what Node says of it. A field that has nothing: absent or undefined?
 for (const [name, identity] of Object.entries({ 'an EC key': certificate, 'RSA and many names': rich })) {
   for (const detailed of [false, true]) {
@@ -279,3 +324,6 @@ test('setDefaultCACertificates says what is trusted without ca', { timeout: 15_0
   await once(connect(ours, server.port, { ca: undefined }), 'secureConnect');
   assert.deepEqual(ours.getCACertificates(), [authority.cert]);
 });
+
+/** SSL_OP_NO_TICKET. */
+const NO_TICKET = 0x4000;
