@@ -55,6 +55,20 @@ export function buffer(bytes) {
  * call it on their own, with whatever object they have.
  */
 export function checkServerIdentity(hostname, certificate) {
+  return mismatch(hostname, certificate, matches);
+}
+
+/**
+ * Likewise by RFC 9525, as the component does within the handshake unless it is in `compat` mode: by the alternative names alone, where `*`
+ * is a whole label.
+ */
+export function checkStrictly(hostname, certificate) {
+  const whole = (name, pattern) => matches(name, pattern) && (!pattern.includes('*') || pattern.startsWith('*.'));
+  return mismatch(hostname, { ...certificate, subject: undefined }, whole);
+}
+
+/** Says what is wrong, where `fits(name, pattern)` tells whether one of the certificate's names is the name. */
+function mismatch(hostname, certificate, fits) {
   const host = `${hostname}`.replace(/\.$/, '');
   const name = domainToASCII(host) || host;
   const { subject, subjectaltname } = certificate;
@@ -65,10 +79,10 @@ export function checkServerIdentity(hostname, certificate) {
   if (net.isIP(host)) {
     if (!addresses.includes(canonical(host))) reason = `IP: ${host} is not in the cert's list: ${addresses.join(', ')}`;
   } else if (dns.length > 0) {
-    if (!dns.some((pattern) => matches(name, pattern))) reason = `Host: ${host}. is not in the cert's altnames: ${subjectaltname}`;
+    if (!dns.some((pattern) => fits(name, pattern))) reason = `Host: ${host}. is not in the cert's altnames: ${subjectaltname}`;
   } else if (subject?.CN) {
     const common = [subject.CN].flat();
-    if (!common.some((pattern) => matches(name, pattern))) reason = `Host: ${host}. is not cert's CN: ${common}`;
+    if (!common.some((pattern) => fits(name, pattern))) reason = `Host: ${host}. is not cert's CN: ${common}`;
   } else {
     reason = 'Cert does not contain a DNS name';
   }

@@ -1,7 +1,5 @@
 // Clients (row M4).
 
-import net from 'node:net';
-
 import { checkServerIdentity } from './certificates.mjs';
 import { failure } from './core/errors.mjs';
 import { createSecureContext } from './secure-context.mjs';
@@ -12,7 +10,9 @@ export function connect(...args) {
   const callback = typeof args.at(-1) === 'function' ? args.pop() : undefined;
   const last = args.at(-1);
   const options = { ...normalized(args), ...(args.length > 1 && last !== null && typeof last === 'object' ? last : {}) };
-  const host = options.servername || options.host || options.socket?._host || 'localhost';
+  // An empty servername asks for none, and where there is no host there is none to ask for: the certificate is checked all the same.
+  const name = options.servername || options.host || options.socket?._host;
+  const servername = options.servername === '' ? undefined : name;
   // As in Node, `undefined` that was given counts as given.
   if (!('rejectUnauthorized' in options)) options.rejectUnauthorized = !allowsUnauthorized();
   const { checkServerIdentity: check, timeout } = options;
@@ -23,9 +23,9 @@ export function connect(...args) {
     ...options,
     isServer: false,
     secureContext: options.secureContext ?? createSecureContext(options),
-    servername: options.servername && !net.isIP(options.servername) ? options.servername : undefined,
+    servername,
     [internal]: {
-      host,
+      host: name || 'localhost',
       checkServerIdentity: own ? check : undefined,
       peer: { host: options.host, port: options.port, path: options.path, localAddress: options.localAddress },
       secure: (socket) => socket.emit('secureConnect'),

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { addAbortSignal } from 'node:stream';
 import { domainToASCII } from 'node:url';
 
-import { buffer, identityError, legacyObject, nested } from './certificates.mjs';
+import { buffer, checkStrictly, identityError, legacyObject, nested } from './certificates.mjs';
 import { Connection, alpnList, describe, pairOptions } from './core/connection.mjs';
 import { failure, fromGuest } from './core/errors.mjs';
 import { bytes } from './core/bytes.mjs';
@@ -24,11 +24,15 @@ export const internal = Symbol('guest-tls');
  * `server` is asked by `newSession`, `resumeSession` and `OCSPRequest`, and hears nothing else of a connection that it has not accepted.
  */
 class Socket extends net.Socket {
+  /** Says what is wrong with the server's name after the handshake, where the component does not check it: see `#names`. */
+  #check;
   #connection;
   #context;
   /** The instance of the component that the connection lives in. */
   #instance;
   #handshakeTimer;
+  /** The name that the server's certificate has to be for. What is asked for may still change: not this. */
+  #host;
   #idleTimer;
   #info;
   #options;
@@ -71,6 +75,7 @@ class Socket extends net.Socket {
     checkOptions(options, own.server || !options.isServer ? [] : ['SNICallback', 'ALPNCallback']);
     this.#own = own;
     this.#options = { ...options };
+    this.#host = own.host || options.servername;
     this.#server = Boolean(options.isServer);
     this.#context = options.secureContext ? ours(options.secureContext, 'secureContext') : createSecureContext(options);
     this.authorized = false;
@@ -363,8 +368,7 @@ class Socket extends net.Socket {
     if (this.#own.accept) return new Connection(instance, this.#own.accept(instance, this), wire);
     const trusts = options.rejectUnauthorized !== false;
     const wanted = this.#server ? this.#serverOptions() : {
-      servername: wireName(options.servername || this.#own.host || NO_NAME),
-      skipServerIdentity: !(options.servername || this.#own.host) || Boolean(this.#own.checkServerIdentity),
+      ...this.#names(),
       session: options.session,
       sessionEvent: true,
       requestOCSP: options.requestOCSP,
@@ -381,6 +385,17 @@ class Socket extends net.Socket {
     });
     const context = this.#context.in(instance);
     return new Connection(instance, instance.call(({ securePair }) => securePair.SecurePair.create(context, made)), wire);
+  }
+
+  /** The name that a client asks for, which the component checks too; where the certificate has to be for another one, `#check` does. */
+  #names() {
+    const { servername: asked } = this.#options;
+    const host = (this.#host ||= asked);
+    // An address is never asked for.
+    const servername = wireName(asked || (net.isIP(host) ? host : NO_NAME));
+    const isSame = Boolean(host) && servername === wireName(host);
+    this.#check = this.#own.checkServerIdentity ?? (host && !isSame ? checkName : undefined);
+    return { servername, skipServerIdentity: !host || this.#check !== undefined };
   }
 
   #serverOptions() {
@@ -493,14 +508,13 @@ class Socket extends net.Socket {
     this.#info = info;
     this.#secure = true;
     this.secureConnecting = false;
-    this.servername = info.servername ?? (this.#server ? false : (this.#options.servername ?? null));
+    this.servername = info.servername ?? false;
     this.alpnProtocol = info.alpnProtocol ?? false;
     this.npnProtocol = this.alpnProtocol;
     this.authorized = info.authorized;
     if (info.authorizationError) this.authorizationError = info.authorizationError.code;
-    const check = this.#own.checkServerIdentity;
-    if (check && info.authorized) {
-      const error = this.#checked(check);
+    if (this.#check && info.authorized) {
+      const error = this.#checked();
       if (error) {
         this.authorized = false;
         this.authorizationError = error.code ?? error.message;
@@ -513,10 +527,11 @@ class Socket extends net.Socket {
     this.#own.secure?.(this);
   }
 
-  /** What the caller's check of the server's name says. One that throws must not count as one that is content. */
-  #checked(check) {
+  /** What the check of the server's name says. One that throws must not count as one that is content. */
+  #checked() {
     try {
-      return check(this.#own.host, this.getPeerCertificate(true));
+      const check = this.#check;
+      return check(this.#host, this.getPeerCertificate(true));
     } catch (error) {
       return error ?? failure('ERR_TLS_CERT_ALTNAME_INVALID', 'checkServerIdentity threw nothing');
     }
@@ -579,8 +594,7 @@ class Socket extends net.Socket {
   #detailed(error) {
     if (!this.#secure && error.code === CUT) return this.#hungUp();
     if (error.code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return error;
-    const start = error.message.indexOf(WORDS) + WORDS.length;
-    const detailed = identityError(start < WORDS.length ? error.message : error.message.slice(start), this.#options.servername || this.#own.host, this.getPeerCertificate(true));
+    const detailed = identityError(words(error.message), this.#host, this.getPeerCertificate(true));
     return Object.assign(detailed, { alert: error.alert });
   }
 
@@ -660,9 +674,14 @@ class Socket extends net.Socket {
     return this.#ask((pair) => pair.setMaxSendFragment(Number(size) >>> 0)) ?? false;
   }
 
+  /**
+   * What to ask the server for by SNI, before the handshake; empty for nothing. Which name its certificate has to be for was said by the
+   * options, and stays: only where they said none it is this one. Error: `ERR_TLS_INVALID_STATE` when the client has asked.
+   */
   setServername(name) {
     if (typeof name !== 'string') throw failure('ERR_INVALID_ARG_TYPE', `the name has to be a string, not ${typeof name}`);
     if (this.#server) throw failure('ERR_TLS_SNI_FROM_SERVER', 'a server does not ask for a name (RFC 6066 section 3): call this on the client');
+    if (this.#connection !== undefined) throw failure('ERR_TLS_INVALID_STATE', 'the name was sent already: set it before the handshake');
     this.#options.servername = name;
   }
 
@@ -724,6 +743,18 @@ function wireName(name) {
   if (net.isIP(name)) return name.replace(/%.*$/, '');
   const ascii = domainToASCII(name);
   return ascii === '' || net.isIP(ascii) ? name : ascii;
+}
+
+/** The check of a name that is not asked for, by the component and no less strictly than it does within the handshake. */
+function checkName(host, certificate) {
+  const error = guest().call((component) => component.certificate.checkServerIdentity(wireName(host), certificate.raw));
+  return error ? identityError(words(error.message), host, certificate) : checkStrictly(host, certificate);
+}
+
+/** Of the component's sentence about a wrong name, what Node gives as the reason. */
+function words(message) {
+  const start = message.indexOf(WORDS);
+  return start < 0 ? message : message.slice(start + WORDS.length);
 }
 
 /** The options of a call in the manner of `net.connect`: (options), (port[, host]), (path). */

@@ -6,7 +6,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { MODULES, ROLES, both, cleanup, connect, connected, heard, hello, listening, nodes, ours, tcp, until } from './support/both.mjs';
+import { MODULES, ROLES, both, cleanup, connect, connected, heard, hello, listening, nodes, ours, pause, tcp, until } from './support/both.mjs';
 import { authority, folder, issue, ornate, other, server as certificate } from './support/pki.mjs';
 
 const rich = ornate();
@@ -128,6 +128,87 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) {
     assert.equal(second.authorized, true);
   });
 }
+
+const LOOKUP = (name, { all }, found) => found(null, all ? [{ address: '127.0.0.1', family: 4 }] : '127.0.0.1', 4);
+
+/** What a client asks for (row O14) and what the certificate has to be for: `options`, what to set then, and the two names. */
+const NAMED = [
+  ['no name', { socket: true, host: undefined, servername: undefined }, undefined, false, 'localhost'],
+  ['an empty servername', { servername: '', host: 'localhost' }, undefined, false, 'localhost'],
+  ['an empty servername and another host', { servername: '', host: 'other.test', lookup: LOOKUP }, undefined, false, 'other.test'],
+  ['another name by setServername', { servername: 'localhost' }, 'other.test', 'other.test', 'localhost'],
+  ['no name by setServername', { servername: 'localhost' }, '', false, 'localhost'],
+  ['a name by setServername', { socket: true, host: undefined, servername: undefined }, 'other.test', 'other.test', 'localhost'],
+];
+for (const [name, { socket, ...options }, set, asked, checked] of NAMED) {
+  both(`with ${name}, ${asked || 'nothing'} is asked for and ${checked} checked`, async ({ clients, servers }) => {
+    for (const identity of [certificate, other]) {
+      let far;
+      const server = await listening(servers, { key: identity.key, cert: identity.cert }, (accepted) => {
+        far = accepted.on('error', () => {}).resume();
+      });
+      server.on('tlsClientError', () => {});
+      const transport = socket ? { socket: net.connect(server.port, '127.0.0.1') } : {};
+      const near = connect(clients, server.port, { ...options, ...transport });
+      if (set !== undefined) near.setServername(set);
+      if ((identity === other) === (checked === 'other.test')) {
+        await once(near, 'secureConnect');
+        await until(() => far !== undefined, 'the server has a connection');
+        assert.deepEqual([near.authorized, near.servername, far.servername], [true, asked, asked]);
+      } else {
+        const { code, host } = await heard(near, 'error');
+        assert.deepEqual([code, host], ['ERR_TLS_CERT_ALTNAME_INVALID', checked]);
+      }
+    }
+    // Node's own asks for an empty name then, and fails late.
+  }, { roles: set === '' ? ROLES.filter(({ clients }) => clients === ours) : ROLES });
+}
+
+test('a name that is not asked for is checked as strictly as one that is, before anything is sent', { timeout: 15_000 }, async () => {
+  const loose = {
+    'common.c.test': issue('common.c.test', { alternatives: 'email:a@b.test' }),
+    'part.c.test': issue('part', { alternatives: 'DNS:p*.c.test' }),
+    'whole.c.test': issue('whole', { alternatives: 'DNS:*.c.test' }),
+  };
+  for (const [host, { key, cert }] of Object.entries(loose)) {
+    for (const servername of [host, '']) {
+      let said = '';
+      const server = await listening(nodes, { key, cert }, (far) => far.on('error', () => {}).on('data', (data) => { said += data; }));
+      const near = connect(ours, server.port, { host, servername, lookup: LOOKUP });
+      near.write('a secret');
+      const error = await Promise.race([heard(near, 'error'), once(near, 'secureConnect')]);
+      await pause(50);
+      const good = host === 'whole.c.test';
+      assert.deepEqual([near.authorized, error.code, said], good ? [true, undefined, 'a secret'] : [false, 'ERR_TLS_CERT_ALTNAME_INVALID', ''], `${host}, ${servername}`);
+    }
+  }
+});
+
+both('a session of a connection that asked for no name is resumed, for its own name alone', async ({ clients, servers }) => {
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) {
+    const server = await listening(servers, { maxVersion }, hello);
+    const open = (options) => connect(clients, server.port, { servername: '', host: 'localhost', ...options });
+    const first = open({});
+    const session = heard(first, 'session');
+    first.resume();
+    const given = await session;
+    const second = open({ session: given });
+    await once(second, 'secureConnect');
+    assert.deepEqual([second.isSessionReused(), second.authorized], [true, true]);
+    if (clients !== ours) continue;
+    // Node's own does not look at the name again.
+    const wrong = open({ session: maxVersion === 'TLSv1.2' ? given : second.getSession(), host: 'other.test', lookup: LOOKUP });
+    assert.equal((await heard(wrong, 'error')).code, 'ERR_TLS_CERT_ALTNAME_INVALID');
+  }
+});
+
+test('setServername is refused when the name was sent', { timeout: 15_000 }, async () => {
+  const { near, far } = await connected(ours, nodes);
+  assert.throws(() => near.setServername('other.test'), { code: 'ERR_TLS_INVALID_STATE' });
+  assert.deepEqual([near.servername, near.authorized], ['localhost', true]);
+  far.write('goes on');
+  assert.equal(String(await heard(near, 'data')), 'goes on');
+});
 
 both('the option server of a TLSSocket is asked about sessions and OCSP, and hears nothing else', async ({ clients, servers }) => {
   const server = servers.createServer({ key: certificate.key, cert: certificate.cert });
