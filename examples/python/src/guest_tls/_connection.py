@@ -6,8 +6,9 @@ import ssl
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import _certificates, _errors
-from ._canonical import Failed, GuestFault
+from ._canonical import Failed
 from ._guest import POOL, Guest, Resource
+from ._options import Options, ask
 
 if TYPE_CHECKING:
     from ._context import SSLContext
@@ -136,10 +137,7 @@ class Connection:
 
     def call(self, name: str, *values: Any) -> Any:
         """Calls a method of the guest's `secure-pair`."""
-        try:
-            return self._guest.call(f"secure-pair#[method]secure-pair.{name}", self._pair, *values)
-        except GuestFault as fault:
-            raise _errors.lost(fault) from fault
+        return ask(self._guest, f"secure-pair#[method]secure-pair.{name}", self._pair, *values)
 
     def checked(self, result: Any) -> Any:
         """Raises the error of a result, where it is one."""
@@ -158,34 +156,25 @@ class Connection:
 
     def _create(self, session: Optional[SSLSession]) -> Resource:
         context = self._context
-        secure_context = context._secure_context(self._guest)
-        try:
-            options = self._guest.call("secure-pair#[constructor]secure-pair-options")
-
-            def give(name: str, *values: Any) -> None:
-                self._guest.call(f"secure-pair#[method]secure-pair-options.{name}", options, *values)
-
-            give("set-is-server", self._is_server)
-            if context._alpn:
-                give("set-alpn-protocols", context._alpn)
-            give("set-reject-unauthorized", self._rejects())
-            give("set-keylog", context.keylog_filename is not None)
-            give("set-handshake-timeout", max(1, int(context.handshake_timeout * 1000)))
-            give("set-buffer-limit", BUFFER_LIMIT)
-            if self._is_server:
-                give("set-request-cert", context.verify_mode != ssl.CERT_NONE)
-                give("set-sni-event", context.sni_callback is not None)
-                give("set-tickets", not context.options & ssl.OP_NO_TICKET)
-            else:
-                # The guest wants a name. An address is not sent, and where there was no name it is not checked either.
-                give("set-servername", self._hostname or NO_NAME)
-                give("set-danger-skip-server-identity", not context.check_hostname)
-                if session is not None:
-                    give("set-session", session._data)
-            made = self._guest.call("secure-pair#[static]secure-pair.create", secure_context, options)
-        except GuestFault as fault:
-            raise _errors.lost(fault) from fault
-        return self.checked(made)  # type: ignore[no-any-return]
+        options = Options(self._guest, "secure-pair")
+        options.give("set-is-server", self._is_server)
+        if context._alpn:
+            options.give("set-alpn-protocols", context._alpn)
+        options.give("set-reject-unauthorized", self._rejects())
+        options.give("set-keylog", context.keylog_filename is not None)
+        options.give("set-handshake-timeout", max(1, int(context.handshake_timeout * 1000)))
+        options.give("set-buffer-limit", BUFFER_LIMIT)
+        if self._is_server:
+            options.give("set-request-cert", context.verify_mode != ssl.CERT_NONE)
+            options.give("set-sni-event", context.sni_callback is not None)
+            options.give("set-tickets", not context.options & ssl.OP_NO_TICKET)
+        else:
+            # The guest wants a name. An address is not sent, and where there was no name it is not checked either.
+            options.give("set-servername", self._hostname or NO_NAME)
+            options.give("set-danger-skip-server-identity", not context.check_hostname)
+            if session is not None:
+                options.give("set-session", session._data)
+        return self.checked(options.create(context._secure_context(self._guest)))  # type: ignore[no-any-return]
 
     def _rejects(self) -> bool:
         """A server that asks for a certificate and does without one looks by itself: see `_secure`."""
@@ -268,6 +257,23 @@ class Endpoint:
     _session: Optional[SSLSession]
     _server_side: bool
     _server_hostname: Optional[str]
+
+    def _set_up(
+        self, server_side: bool, server_hostname: Optional[str], context: Optional[SSLContext], session: Optional[SSLSession]
+    ) -> None:
+        """What `__init__` is for, which nobody may call in the classes of `ssl`. `ValueError` and `TypeError` where side, name and session
+        do not go together.
+        """
+        assert context is not None
+        self._server_side = server_side
+        self._server_hostname = server_hostname
+        self._context = context
+        self._session = None
+        self._connection = None
+        check_names(self)
+        if session is not None:
+            check_session(self, session)
+            self._session = session
 
     @property
     def server_side(self) -> bool:
@@ -412,6 +418,14 @@ class Endpoint:
     def _tell(self, name: str) -> Any:
         connection = self._secure()
         return None if connection is None else connection.call(name)
+
+
+def check_names(endpoint: Endpoint) -> None:
+    """Raises what `ssl` raises where a side and a name do not go together."""
+    if endpoint.server_side and endpoint.server_hostname:
+        raise ValueError("server_hostname can only be specified in client mode")
+    if not endpoint.server_side and endpoint.context.check_hostname and not endpoint.server_hostname:
+        raise ValueError("check_hostname requires server_hostname")
 
 
 def check_session(endpoint: Endpoint, session: object) -> None:

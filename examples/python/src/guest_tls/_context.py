@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional, Sequence, Union
 
 from . import _certificates, _errors
-from ._canonical import Failed, GuestFault
+from ._canonical import Failed
 from ._guest import POOL, Guest, Resource
 from ._objects import SSLObject
+from ._options import Options, ask
 from ._socket import SSLSocket
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class SSLContext(ssl.SSLContext):
         if paths.capath is not None:
             self.load_verify_locations(capath=paths.capath)
         if len(self._authorities) == before:
-            roots = ask("certificate#root-certificates")
+            roots = ask(POOL.guest(), "certificate#root-certificates")
             self._authorities.update(dict.fromkeys(root.encode() for root in roots))
             self._change()
 
@@ -297,7 +298,7 @@ class SSLContext(ssl.SSLContext):
         """The suites that are offered. `NotImplementedError` after `set_ciphers`: the guest does not tell what a list leaves."""
         if self._ciphers is not None:
             raise NotImplementedError("the guest does not tell which suites the list of set_ciphers leaves")
-        names = [name.upper() for name in ask("secure-context#ciphers")]
+        names = [name.upper() for name in ask(POOL.guest(), "secure-context#ciphers")]
         return [
             {"name": name, "protocol": "TLSv1.3" if name.startswith("TLS_") else "TLSv1.2", "strength_bits": 128 if "128" in name else 256}
             for name in names
@@ -459,24 +460,17 @@ class SSLContext(ssl.SSLContext):
         curve: Optional[str],
         only: bool = False,
     ) -> Resource:
-        try:
-            options = guest.call("secure-context#[constructor]secure-context-options")
-
-            def give(name: str, *values: Any) -> None:
-                guest.call(f"secure-context#[method]secure-context-options.{name}", options, *values)
-
-            for chain, key, password in identities:
-                give("add-cert", chain)
-                give("add-key", key, password)
-            if ciphers is not None:
-                give("set-ciphers", ciphers)
-            if curve is not None:
-                give("set-ecdh-curve", curve)
-            if not only:
-                self._give_policy(give)
-            made = guest.call("secure-context#[static]secure-context.create", options)
-        except GuestFault as fault:
-            raise _errors.lost(fault) from fault
+        options = Options(guest, "secure-context")
+        for chain, key, password in identities:
+            options.give("add-cert", chain)
+            options.give("add-key", key, password)
+        if ciphers is not None:
+            options.give("set-ciphers", ciphers)
+        if curve is not None:
+            options.give("set-ecdh-curve", curve)
+        if not only:
+            self._give_policy(options.give)
+        made = options.create()
         if isinstance(made, Failed):
             raise _errors.exception(made.error[0])
         return made  # type: ignore[no-any-return]
@@ -540,13 +534,13 @@ class SSLContext(ssl.SSLContext):
         except ValueError as error:
             raise _errors.refused("PEM_LIB", f"{what}: {error}") from error
         if block not in self._authorities:
-            parsed = ask("certificate#parse", block)
+            parsed = ask(POOL.guest(), "certificate#parse", block)
             if isinstance(parsed, Failed):
                 raise _errors.refused("PEM_LIB", f"{what}: {parsed.error.message}")
             self._authorities[block] = None
 
     def _parsed(self) -> list[Any]:
-        return [ask("certificate#parse", block) for block in self._authorities]
+        return [ask(POOL.guest(), "certificate#parse", block) for block in self._authorities]
 
 
 def create_default_context(
@@ -575,7 +569,7 @@ def decode_certificate(certificate: bytes) -> dict[str, Any]:
     """Reads a certificate in DER or PEM, in the sandbox, into a dictionary as `SSLSocket.getpeercert` gives it. `SSLError` where it is
     none.
     """
-    parsed = ask("certificate#parse", certificate)
+    parsed = ask(POOL.guest(), "certificate#parse", certificate)
     if isinstance(parsed, Failed):
         raise _errors.exception(parsed.error)
     return _certificates.decoded(parsed)
@@ -602,14 +596,6 @@ def key_blocks(text: bytes) -> bytes:
     """The private keys of a file, which may hold certificates too."""
     labels = (b"PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"RSA PRIVATE KEY", b"EC PRIVATE KEY")
     return b"".join(block for label in labels for block in _certificates.pem_blocks(text, label)) or text
-
-
-def ask(name: str, *values: Any) -> Any:
-    """Calls a function of the interface that is of no connection."""
-    try:
-        return POOL.guest().call(name, *values)
-    except GuestFault as fault:
-        raise _errors.lost(fault) from fault
 
 
 PROTOCOLS = (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2)

@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import _errors
-from ._connection import CHUNK, Connection, Endpoint, SSLSession, check_session
+from ._connection import CHUNK, Connection, Endpoint, SSLSession
 
 if TYPE_CHECKING:
     from ._context import SSLContext
@@ -28,17 +28,8 @@ class SSLObject(Endpoint, ssl.SSLObject):
         session: Optional[SSLSession] = None,
         context: Optional[SSLContext] = None,
     ) -> SSLObject:
-        assert context is not None
         self = cls.__new__(cls)
-        self._server_side = server_side
-        self._server_hostname = server_hostname
-        self._context = context
-        self._session = None
-        self._connection = None
-        check_names(self)
-        if session is not None:
-            check_session(self, session)
-            self._session = session
+        self._set_up(server_side, server_hostname, context, session)
         self._incoming = incoming
         self._outgoing = outgoing
         self._connection = Connection(self, server_hostname, session)
@@ -118,14 +109,6 @@ class SSLObject(Endpoint, ssl.SSLObject):
     def _flush(self) -> None:
         while data := self._made().outgoing():
             self._outgoing.write(data)
-
-
-def check_names(endpoint: Endpoint) -> None:
-    """Raises what `ssl` raises where a side and a name do not go together."""
-    if endpoint.server_side and endpoint.server_hostname:
-        raise ValueError("server_hostname can only be specified in client mode")
-    if not endpoint.server_side and endpoint.context.check_hostname and not endpoint.server_hostname:
-        raise ValueError("check_hostname requires server_hostname")
 
 
 _length = len

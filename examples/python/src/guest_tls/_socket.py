@@ -11,8 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 from . import _errors
-from ._connection import CHUNK, Connection, Endpoint, SSLSession, check_session
-from ._objects import check_names
+from ._connection import CHUNK, Connection, Endpoint, SSLSession
 
 if TYPE_CHECKING:
     from ._context import SSLContext
@@ -46,19 +45,10 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
         context: Optional[SSLContext] = None,
         session: Optional[SSLSession] = None,
     ) -> SSLSocket:
-        assert context is not None
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
             raise NotImplementedError("only stream sockets are supported")
         self = cls.__new__(cls)
-        self._server_side = server_side
-        self._server_hostname = server_hostname
-        self._context = context
-        self._session = None
-        self._connection = None
-        check_names(self)
-        if session is not None:
-            check_session(self, session)
-            self._session = session
+        self._set_up(server_side, server_hostname, context, session)
         self.do_handshake_on_connect = do_handshake_on_connect
         self.suppress_ragged_eofs = suppress_ragged_eofs
         self._reading = threading.Lock()
