@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
 import readline from 'node:readline';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { Authority, serve } from './openssl.mjs';
@@ -64,6 +67,36 @@ test('a server whose CA is not trusted is refused, and told why', async () => {
   assert.match((await server.over).text, /alert unknown ca/i);
 });
 
+test('options that are refused leave no connection to the target open, and the next one works', async () => {
+  // Each connection's count of bytes, when it is over.
+  const over = [];
+  const target = net.createServer((socket) => {
+    socket.on('error', () => {}).resume();
+    over.push(new Promise((resolve) => socket.once('close', () => resolve(socket.bytesRead))));
+  });
+  target.listen(0, '127.0.0.1');
+  await once(target, 'listening');
+  const wrong = [
+    [{ alpn: ['a'.repeat(256)] }, 'ERR_OUT_OF_RANGE'],
+    [{ servername: 'no name' }, 'ERR_TLS_REQUIRED_SERVER_NAME'],
+    [{ servername: 1 }, 'ERR_INVALID_ARG_TYPE'],
+  ];
+  try {
+    for (const [more, code] of wrong) {
+      const report = await agent.connect(target.address(), await setup(more));
+      assert.equal(report.failure.code, code);
+    }
+    assert.equal(over.length, wrong.length);
+    assert.deepEqual(await Promise.race([Promise.all(over), setTimeout(PATIENCE, 'still open', { ref: false })]), [0, 0, 0]);
+  } finally {
+    target.close();
+  }
+  const server = await serve(authority, { options: ['-www'] });
+  assert.equal((await agent.connect(server, await setup({ turn: 'First' }))).failure, null);
+  server.kill();
+  await server.over;
+});
+
 test('a page can\'t listen', async () => {
   await assert.rejects(agent.order({ order: 'listen', setup: await setup() }), /can't listen/);
 });
@@ -114,3 +147,6 @@ class Agent {
 }
 
 const LABEL = 'EXPORTER-guest-tls-test';
+
+/** How long the bridge may take to end a connection on a busy machine, in milliseconds. */
+const PATIENCE = 10000;
