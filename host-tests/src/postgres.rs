@@ -25,6 +25,8 @@ pub struct Settings {
     pub identity: Option<Arc<Identity>>,
     /// Whose client certificates it takes. `None`: those of [`Kind::authority`] of P-256.
     pub client_authority: Option<Arc<Identity>>,
+    /// Whether it lets in who comes without TLS and has a password, as it does behind a proxy that takes TLS off.
+    pub cleartext: bool,
     /// The highest version of TLS, as `postgresql.conf` spells it, for example `TLSv1.2`. `None`: the highest that it has.
     pub max_protocol_version: Option<&'static str>,
 }
@@ -205,10 +207,9 @@ async fn initialize(programs: &Path, owner: &Owner, folder: &Path, settings: &Se
     let output = initdb.output().await.context("initdb can't be started")?;
     ensure!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
     // Without TLS it lets in nobody, as it should: such a server is there to say so.
-    owner.write(
-        &folder.join(DATA).join("pg_hba.conf"),
-        "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n",
-    )
+    let hostssl = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n";
+    let host = if settings.cleartext { "hostnossl all all 127.0.0.1/32 scram-sha-256\n" } else { "" };
+    owner.write(&folder.join(DATA).join("pg_hba.conf"), &format!("{hostssl}{host}"))
 }
 
 fn launch(programs: &Path, owner: &Owner, folder: &Path, port: u16, settings: &Settings) -> Result<Child> {

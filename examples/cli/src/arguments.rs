@@ -110,6 +110,9 @@ pub(crate) struct Proxy {
     /// Where connections of clients that ask for this name go; may be given several times
     #[arg(long, value_name = "NAME=HOST:PORT", value_parser = route)]
     pub(crate) route: Vec<(String, Target)>,
+    /// Answer PostgreSQL's SSLRequest before TLS begins, as its clients want it up to version 16
+    #[arg(long, value_enum, value_name = "PROTOCOL", conflicts_with = "client")]
+    pub(crate) starttls: Option<ServerProtocol>,
     /// Tell the back end who connected, by PROXY protocol version 2
     #[arg(long)]
     pub(crate) proxy_protocol: bool,
@@ -208,7 +211,7 @@ pub(crate) struct Tls {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Server {
-    /// Listen on this address, such as 0.0.0.0:443 or [::]:443; port 0 for one that is free
+    /// Listen on this address, such as 0.0.0.0:443, or [::]:443 for IPv6 alone; port 0 for one that is free
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
     /// Another certificate for clients that ask for this name, whose left-most label may be `*`. PEM; the key may be in the same file.
@@ -295,6 +298,13 @@ pub(crate) enum Protocol {
     Xmpp,
     /// RFC 4511
     Ldap,
+}
+
+/// A protocol whose beginning in the clear a proxy speaks for its back end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServerProtocol {
+    /// `SSLRequest`
+    Postgres,
 }
 
 /// A version of TLS.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::arguments::{self, Proxy, Server};
+use crate::arguments::{self, Proxy, Server, ServerProtocol};
 use crate::bindings::guest::tls::secure_context::SecureContext;
 use crate::bindings::guest::tls::secure_pair::{SecurePair, SecurePairOptions};
 use crate::counters::Counters;
@@ -20,6 +20,7 @@ use crate::terminator::Terminator;
 use crate::tls::Tls;
 
 mod header;
+mod postgres;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: Proxy) -> Result<()> {
@@ -60,6 +61,11 @@ impl Relayer {
             let (addresses, rest) = read.ok_or_else(late)??;
             who = addresses.or(who);
             incoming = rest;
+        }
+        if let Some(ServerProtocol::Postgres) = self.arguments.starttls {
+            let answered = timeout(service.server.handshake_timeout, postgres::answer(&front, incoming)).await;
+            let late = || Failure::network("no SSLRequest of PostgreSQL came in time");
+            incoming = answered.ok_or_else(late)??;
         }
         match (&service.terminator, &self.originator) {
             (Some(terminator), _) => self.terminate(service, terminator, front, incoming, who).await,
