@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    build, ct,
+    build, cli, ct,
     engine::{self, Engine},
     hosts, postgres,
     project::Project,
@@ -184,6 +184,7 @@ fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec
     let mut results = Vec::new();
     note(&mut results, "guest of the measurement", || ct::guest(project, wasm_std));
     note(&mut results, "example: postgres", || postgres::command(project, wasm_std));
+    note(&mut results, "example: cli", || cli::compiled(project, wasm_std));
     let cargo = || Ok(cargo_test(wasm_cargo(project, wasm_std)?, WASM_ARGUMENTS, arguments));
     let (outcome, lines) = held_back("library, in wasm", cargo);
     results.push(outcome);
