@@ -44,7 +44,7 @@ impl Failure {
     /// What ended a TLS connection: exit code 4 where the peer's certificate is not accepted, else 1.
     pub(crate) fn tls(error: &types::Error) -> Failure {
         let kind = if is_certificate(error.code) { Kind::Certificate } else { Kind::Network };
-        Failure { message: error.message.clone(), kind }
+        Failure { message: format!("{} ({})", error.message, code_name(error.code)), kind }
     }
 
     /// With what was being done, before it.
@@ -74,6 +74,20 @@ impl From<Broken> for Failure {
     fn from(broken: Broken) -> Failure {
         Failure::network(format!("the connection failed: {broken}"))
     }
+}
+
+/// The name that Node and OpenSSL have for it, for example `CERT_HAS_EXPIRED`.
+pub(crate) fn code_name(code: types::ErrorCode) -> String {
+    // The generated names are of the form `ErrorCode::CertHasExpired`.
+    let name = format!("{code:?}");
+    let name = name.rsplit(':').next().unwrap_or_default();
+    name.chars().enumerate().fold(String::new(), |mut spelled, (index, letter)| {
+        if index > 0 && letter.is_ascii_uppercase() {
+            spelled.push('_');
+        }
+        spelled.push(letter.to_ascii_uppercase());
+        spelled
+    })
 }
 
 /// Whether it was this side that did not accept the other one's certificate.

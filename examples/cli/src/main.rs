@@ -7,7 +7,7 @@
 //! * [`runtime`]: tasks that wait for pollables. [`net`]: TCP and the standard streams. [`files`]: contexts of files.
 //! * [`tls`]: a TLS connection. [`mod@relay`]: bytes between one and a stream in the clear.
 //! * [`listen`]: what all servers have: a port, limits, an end. [`terminator`]: their certificates. [`counters`], [`admin`]: who asks how it goes.
-//! * [`connect`], [`serve`], [`proxy`], [`inspect`]: the commands.
+//! * [`connect`], [`serve`], [`proxy`], [`inspect`]: the commands. [`certificate`]: how certificates are shown.
 
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ use crate::arguments::{Arguments, Command};
 
 mod admin;
 mod arguments;
+mod certificate;
 mod connect;
 mod counters;
 mod failure;
