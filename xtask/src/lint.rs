@@ -81,7 +81,7 @@ fn wasm(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
 }
 
 /// The workspaces of the repository.
-const FORMATTED: [(&str, &str); 5] = [
+const FORMATTED: [(&str, &str); 6] = [
     ("rustfmt", "."),
     ("rustfmt, examples/cli", "examples/cli"),
     ("rustfmt, examples/postgres", "examples/postgres"),
@@ -91,7 +91,7 @@ const FORMATTED: [(&str, &str); 5] = [
 ];
 
 /// What is for wasm: a name, a workspace, packages.
-const IN_WASM: [(&str, &str, &[&str]); 2] = [
+const IN_WASM: [(&str, &str, &[&str]); 3] = [
     ("clippy, wasm", ".", &["guest-tls", "guest-tls-kernels"]),
     ("clippy, examples/cli", "examples/cli", &["guest-tls-cli"]),
     ("clippy, examples/postgres", "examples/postgres", &["guest-tls-postgres"]),

@@ -1,7 +1,6 @@
 //! What goes wrong, and the exit code that says so.
 
 use std::fmt;
-use std::process::ExitCode;
 
 use crate::bindings::guest::tls::types;
 use crate::net::Broken;
@@ -54,13 +53,13 @@ impl Failure {
     }
 
     /// What the process says by its exit code.
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self.kind {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
             Kind::Network => 1,
             Kind::Usage => 2,
             Kind::File => 3,
             Kind::Certificate => 4,
-        })
+        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! What needs no connection: `ciphers`, `cert`, `version`.
+//! What needs no connection: `ciphers`, `cert`, `version`, `completions`.
 
 use std::io::Write as _;
 
-use crate::arguments::{Cert, Ciphers};
+use clap::CommandFactory as _;
+
+use crate::arguments::{Arguments, Cert, Ciphers, Completions};
 use crate::bindings::guest::tls::certificate::{self, Certificate};
 use crate::bindings::guest::tls::secure_context::{
     SecureContext, SecureContextOptions, default_max_version, default_min_version,
@@ -62,11 +64,19 @@ pub(crate) fn version() -> Result<()> {
     let spoken: Vec<u16> = hello.suites.into_iter().filter(|number| *number != SIGNAL).collect();
     let lines = [
         ("versions", format!("{} to {}", version_name(default_min_version()), version_name(default_max_version()))),
-        ("ciphers", format!("{} (guest-tls ciphers lists them)", names(&spoken, &suites))),
+        ("ciphers", names(&spoken, &suites)),
         ("groups", names(&hello.groups, &GROUPS)),
         ("signatures", names(&hello.schemes, &SCHEMES)),
     ];
     print(&format!("guest-tls {}\n{}", env!("CARGO_PKG_VERSION"), columns(&lines, 0)))
+}
+
+/// Prints what a shell completes by.
+pub(crate) fn completions(arguments: &Completions) -> Result<()> {
+    // First as a whole: clap_complete panics where it can't write.
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "guest-tls", &mut script);
+    print(&String::from_utf8_lossy(&script))
 }
 
 /// The certificates of a file, in its order.

@@ -9,11 +9,12 @@
 //! * [`listen`]: what all servers have: a port, limits, an end. [`terminator`]: their certificates. [`counters`], [`admin`]: who asks how it goes.
 //! * [`connect`], [`serve`], [`proxy`], [`inspect`]: the commands. [`certificate`]: how certificates are shown.
 
-use std::process::ExitCode;
+use std::io::Write as _;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command};
+use crate::failure::Result;
 
 mod admin;
 mod arguments;
@@ -46,24 +47,40 @@ mod bindings {
     });
 }
 
-fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+fn main() {
+    let done = match Arguments::try_parse() {
+        Ok(arguments) => run(arguments.command),
+        Err(error) => {
+            // Help is such an error, too, and goes to standard output by code 0. Where it can't be printed, nobody can be told.
+            let _ = error.print();
+            leave(error.exit_code().try_into().unwrap_or(1))
+        }
+    };
+    match done {
+        Ok(()) => leave(0),
+        Err(failure) => {
+            eprintln!("guest-tls: {failure}");
+            leave(failure.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Connect(arguments) => runtime::run(connect::run(arguments)),
         Command::Serve(arguments) => runtime::run(serve::run(arguments)),
         Command::Proxy(arguments) => runtime::run(proxy::run(arguments)),
         Command::Ciphers(arguments) => inspect::ciphers(&arguments),
         Command::Cert(arguments) => inspect::cert(&arguments),
-        Command::Completions(arguments) => {
-            clap_complete::generate(arguments.shell, &mut Arguments::command(), "guest-tls", &mut std::io::stdout());
-            Ok(())
-        }
+        Command::Completions(arguments) => inspect::completions(&arguments),
         Command::Version => inspect::version(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("guest-tls: {failure}");
-            failure.exit_code()
-        }
     }
+}
+
+/// Ends the program. Rust's standard library knows only good and bad of what WASI 0.2 has stable; codes need the host's leave
+/// (wasmtime run -S cli-exit-with-code).
+fn leave(code: u8) -> ! {
+    let _ = std::io::stdout().flush();
+    wasip2::cli::exit::exit_with_code(code);
+    unreachable!("the host ends the program")
 }

@@ -1,9 +1,11 @@
 //! TCP and the standard streams, without blocking.
 
+use std::cell::Cell;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::{Poll, Waker};
 
+use wasip2::cli::terminal_stdin::get_terminal_stdin;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 use wasip2::sockets::instance_network::instance_network;
 use wasip2::sockets::ip_name_lookup::resolve_addresses;
@@ -24,6 +26,8 @@ pub(crate) struct Duplex {
     input: InputStream,
     output: OutputStream,
     socket: Option<TcpSocket>,
+    /// Whether nothing more is read: who sits at a terminal has nobody to talk to once the other side has ended.
+    over: Cell<bool>,
 }
 
 /// What a stream has for its reader.
@@ -48,6 +52,7 @@ impl Duplex {
             input,
             output,
             socket,
+            over: Cell::new(false),
         }
     }
 
@@ -66,8 +71,16 @@ impl Duplex {
         &self.output
     }
 
+    /// Whether nothing more is to be read, whatever comes: see [`Self::shut_down`].
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
     /// At most `max` bytes of what has come.
     pub(crate) fn try_read(&self, max: usize) -> std::result::Result<Read, Broken> {
+        if self.over.get() {
+            return Ok(Read::End);
+        }
         match self.input.read(max as u64) {
             Ok(bytes) if bytes.is_empty() => Ok(Read::Pending),
             Ok(bytes) => Ok(Read::Data(bytes)),
@@ -91,11 +104,15 @@ impl Duplex {
         self.output.flush().map_err(Broken::of)
     }
 
-    /// Says that nothing more will be written. What was written has to be out.
+    /// Says that nothing more will be written. What was written has to be out. Standard input ends by it where that is a terminal; a file
+    /// or a pipe goes on.
     pub(crate) fn shut_down(&self) {
-        if let Some(socket) = &self.socket {
-            // Where the other side is gone already, there is nobody to tell.
-            let _ = socket.shutdown(ShutdownType::Send);
+        match &self.socket {
+            Some(socket) => {
+                // Where the other side is gone already, there is nobody to tell.
+                let _ = socket.shutdown(ShutdownType::Send);
+            }
+            None => self.over.set(get_terminal_stdin().is_some()),
         }
     }
 

@@ -167,6 +167,8 @@ impl<'a> Relay<'a> {
             End::Flushing => {
                 self.plain.shut_down();
                 self.tls_end = End::Told;
+                // A terminal ends by that.
+                self.readable = true;
                 Ok(true)
             }
             End::Told => Ok(false),
@@ -177,8 +179,12 @@ impl<'a> Relay<'a> {
         match self.plain_end {
             End::Open if !self.readable => Ok(false),
             End::Open => {
-                let outcome = splice::write(tls.pair(), self.plain.input(), self.appetite.bytes());
-                let outcome = outcome.map_err(Stopped::Tls)?;
+                let outcome = if self.plain.is_over() {
+                    Outcome::End
+                } else {
+                    let outcome = splice::write(tls.pair(), self.plain.input(), self.appetite.bytes());
+                    outcome.map_err(Stopped::Tls)?
+                };
                 self.full = matches!(outcome, Outcome::Full);
                 match outcome {
                     Outcome::Moved(bytes) => {
