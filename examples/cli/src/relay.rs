@@ -133,12 +133,12 @@ impl<'a> Relay<'a> {
         let mut moved = tls.advance().map_err(Stopped::Transport)?;
         // Nobody waits for events here, but they are not kept for nothing.
         while tls.pair().next_event().is_some() {}
-        moved |= self.to_plain(tls, count)?;
-        moved |= self.to_tls(tls, count)?;
+        moved |= self.pass_to_plain(tls, count)?;
+        moved |= self.pass_to_tls(tls, count)?;
         Ok(moved)
     }
 
-    fn to_plain(&mut self, tls: &mut Tls, count: &mut Moved) -> Result<bool, Stopped> {
+    fn pass_to_plain(&mut self, tls: &mut Tls, count: &mut Moved) -> Result<bool, Stopped> {
         if !self.writable {
             return Ok(false);
         }
@@ -175,7 +175,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    fn to_tls(&mut self, tls: &mut Tls, count: &mut Moved) -> Result<bool, Stopped> {
+    fn pass_to_tls(&mut self, tls: &mut Tls, count: &mut Moved) -> Result<bool, Stopped> {
         match self.plain_end {
             End::Open if !self.readable => Ok(false),
             End::Open => {
