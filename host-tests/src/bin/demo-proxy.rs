@@ -2,7 +2,7 @@
 //! `sslmode=verify-full` and curl in front.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
@@ -74,7 +74,7 @@ async fn demo() -> Result<()> {
     Ok(())
 }
 
-async fn proxy(folder: &PathBuf, back: u16, more: &[&str]) -> Result<Running> {
+async fn proxy(folder: &Path, back: u16, more: &[&str]) -> Result<Running> {
     let to = format!("127.0.0.1:{back}");
     let own = ["proxy", "--listen", "127.0.0.1:0", "--to", &to, "--cert", "/cert.pem", "--key", "/key.pem"];
     let arguments = [&own[..], &["--admin", "127.0.0.1:0", "--until-stdin-ends"], more].concat();
