@@ -234,8 +234,9 @@ pub(crate) struct Server {
     /// How long a session may be resumed
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) session_timeout: Duration,
-    /// How many connections there may be at once; more are closed at once
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    /// How many connections there may be at once; more are closed at once. wasmtime ends a program that has more than 100,000 handles,
+    /// which some 9,000 connections need: for more, give it -S max-component-handles=1000000
+    #[arg(long, value_name = "N", default_value_t = 8_000)]
     pub(crate) max_connections: usize,
     /// How long a handshake may take
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]

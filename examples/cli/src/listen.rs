@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io::Write as _;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -137,7 +138,9 @@ impl Service {
                 return;
             }
         }
-        eprintln!("guest-tls: {what}");
+        // In one piece: standard error is not buffered, and each piece is a call of the host.
+        let line = format!("guest-tls: {what}\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     /// Reads certificates and keys again: where they changed, or in any case. What is wrong is said.

@@ -208,7 +208,7 @@ impl<'a> Relay<'a> {
                     Outcome::Failed(why) => Err(Stopped::Plain(Broken::because(&why))),
                 }
             }
-            End::Flushing if tls.is_sent() => {
+            End::Flushing if tls.is_sent() && tls.shut_down().map_err(Stopped::Transport)? => {
                 self.plain_end = End::Told;
                 Ok(true)
             }

@@ -115,6 +115,17 @@ impl Tls {
         self.sent
     }
 
+    /// Says to the transport that nothing more will be sent, once all of it is out; until then it says that it did not. What goes out last,
+    /// mostly `close_notify`, then needs not wait for the peer to have acknowledged what went before (RFC 896).
+    pub(crate) fn shut_down(&mut self) -> std::result::Result<bool, Broken> {
+        if self.duplex.room()? == 0 {
+            self.writable = false;
+            return Ok(false);
+        }
+        self.duplex.shut_down();
+        Ok(true)
+    }
+
     /// Whether the transport may have become able to move something; if not, the task will be woken.
     pub(crate) fn poll_transport(&mut self, waker: &Waker) -> Poll<()> {
         let mut state = Poll::Pending;
