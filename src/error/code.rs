@@ -1,6 +1,9 @@
 //! The codes of errors: one table, from which the enum, Node's spelling and OpenSSL's words are made.
 
-/// Hands the table of codes to another macro, as `Variant => "NODE_NAME", OpenSSL's words;` rows.
+/// Hands the table of codes to another macro, as `Variant => "NODE_NAME", OpenSSL's words;` rows. For the components over this library:
+/// each has an enum of its own, by its WIT.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! with_error_codes {
     ($callback:ident) => {
         $callback! {
