@@ -1,8 +1,10 @@
-//! Puts components together as `wac plug` does: `compose SOCKET PLUG OUTPUT`.
+//! Puts components together as `wac plug` does: `compose SOCKET PLUG OUTPUT`; and makes one to be plugged: see [`config`].
 //!
 //! What the first component imports and the second exports is wired; all other imports of both become those of the result, whose
 //! exports are the first one's. Beyond `wac plug`, an interface that both name and that does not fit is an error: there it stays an
 //! import, and is found out when somebody runs the result.
+
+mod config;
 
 use std::fs;
 use std::process::ExitCode;
@@ -23,11 +25,15 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
-    let [socket, plug, output] = &arguments[..] else {
-        bail!("usage: compose SOCKET.wasm PLUG.wasm OUTPUT.wasm, where SOCKET imports what PLUG exports");
+    let (output, component) = match &arguments[..] {
+        [word, output, values @ ..] if word == "config" => (output, config::of_arguments(values)?),
+        [socket, plug, output] => (output, compose(socket, plug).with_context(|| format!("{socket} with {plug}"))?),
+        _ => bail!(
+            "usage: compose SOCKET.wasm PLUG.wasm OUTPUT.wasm, where SOCKET imports what PLUG exports\n\
+             or:    compose config OUTPUT.wasm [KEY=FILE]..., which makes a plug: a wasi:config/store with these values"
+        ),
     };
-    let composed = compose(socket, plug).with_context(|| format!("{socket} with {plug}"))?;
-    fs::write(output, composed).with_context(|| format!("can't write {output}"))
+    fs::write(output, component).with_context(|| format!("can't write {output}"))
 }
 
 fn compose(socket: &str, plugged: &str) -> Result<Vec<u8>> {
