@@ -14,3 +14,11 @@ pub(crate) fn plug(project: &Project, socket: &Path, plug: &Path, output: &Path)
     Step::new(format!("compose: {}", output.display()), cargo).run()?;
     Ok(())
 }
+
+/// Makes a component that is an empty configuration, a `wasi:config/store` without values, and writes it to `output`.
+pub(crate) fn no_config(project: &Project, output: &Path) -> Result<()> {
+    let mut cargo = project.cargo();
+    cargo.args(["run", "--quiet", "--package", "compose", "--profile", "xtask", "--", "config"]).arg(output);
+    Step::new(format!("compose: {}", output.display()), cargo).run()?;
+    Ok(())
+}

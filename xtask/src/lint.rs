@@ -81,18 +81,22 @@ fn wasm(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
 }
 
 /// The workspaces of the repository.
-const FORMATTED: [(&str, &str); 6] = [
+const FORMATTED: [(&str, &str); 8] = [
     ("rustfmt", "."),
     ("rustfmt, examples/cli", "examples/cli"),
     ("rustfmt, examples/postgres", "examples/postgres"),
+    ("rustfmt, examples/wasi-tls", "examples/wasi-tls"),
     ("rustfmt, fuzz", "fuzz"),
     ("rustfmt, host-tests/benches", "host-tests/benches"),
     ("rustfmt, host-tests/ct", "host-tests/ct"),
+    ("rustfmt, host-tests/p3", "host-tests/p3"),
 ];
 
 /// What is for wasm: a name, a workspace, packages.
-const IN_WASM: [(&str, &str, &[&str]); 3] = [
-    ("clippy, wasm", ".", &["guest-tls", "guest-tls-kernels"]),
+const IN_WASM: [(&str, &str, &[&str]); 5] = [
+    ("clippy, wasm", ".", &["guest-tls", "guest-tls-kernels", "guest-tls-p3"]),
     ("clippy, examples/cli", "examples/cli", &["guest-tls-cli"]),
     ("clippy, examples/postgres", "examples/postgres", &["guest-tls-postgres"]),
+    ("clippy, examples/wasi-tls", "examples/wasi-tls", &["wasi-tls-client"]),
+    ("clippy, host-tests/p3", "host-tests/p3", &["p3-tests"]),
 ];

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
-//! [`ct`], [`differential`], [`package`], [`hosts`], [`postgres`], [`cli`]); what they share is in [`project`] (where things are), [`step`] (running a
+//! [`ct`], [`differential`], [`package`], [`hosts`], [`postgres`], [`cli`], [`p3`]); what they share is in [`project`] (where things are), [`step`] (running a
 //! command with progress), [`wasm_std`], [`tools`], [`npm`] and [`pypi`] (getting what is missing), [`guest`] (building components to measure, and
 //! examples), [`compose`] (putting components together), [`engine`] (running components in JavaScript engines) and [`component`] (reading
 //! WebAssembly).
@@ -31,6 +31,7 @@ mod guest;
 mod hosts;
 mod lint;
 mod npm;
+mod p3;
 mod package;
 mod postgres;
 mod project;
@@ -69,6 +70,7 @@ enum Command {
     Hosts(hosts::Arguments),
     Postgres(postgres::Arguments),
     Cli(cli::Arguments),
+    P3(p3::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -97,5 +99,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Hosts(arguments) => hosts::run(&project, &arguments),
         Command::Postgres(arguments) => postgres::run(&project, &arguments),
         Command::Cli(arguments) => cli::run(&project, &arguments),
+        Command::P3(arguments) => p3::run(&project, &arguments),
     }
 }

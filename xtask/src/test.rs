@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     build, cli, ct,
     engine::{self, Engine},
-    hosts, postgres,
+    hosts, p3, postgres,
     project::Project,
     rows,
     step::{Step, seconds},
@@ -185,6 +185,7 @@ fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec
     note(&mut results, "guest of the measurement", || ct::guest(project, wasm_std));
     note(&mut results, "example: postgres", || postgres::command(project, wasm_std));
     note(&mut results, "example: cli", || cli::compiled(project, wasm_std));
+    note(&mut results, "guest-tls-p3", || p3::everything(project, wasm_std));
     let cargo = || Ok(cargo_test(wasm_cargo(project, wasm_std)?, WASM_ARGUMENTS, arguments));
     let (outcome, lines) = held_back("library, in wasm", cargo);
     results.push(outcome);
