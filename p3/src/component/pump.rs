@@ -160,9 +160,8 @@ impl Link {
     fn lose_transport(&self) -> Error {
         let mut connection = self.changed();
         let reason = "its stream takes nothing more";
-        match connection.is_handshaking() {
-            true => connection.transport_failed(reason),
-            false => {}
+        if connection.is_handshaking() {
+            connection.transport_failed(reason);
         }
         let lost = || Error::new(ErrorCode::Econnreset, format!("The transport failed: {reason}."));
         connection.error().cloned().unwrap_or_else(lost)
@@ -256,11 +255,15 @@ async fn take_records(link: Rc<Link>, mut ciphertext: StreamReader<u8>) {
 async fn give_cleartext<E: From<Error>>(link: Rc<Link>, cleartext: StreamWriter<u8>, verdict: Verdict<Outcome<E>>) {
     let mut reader = Some(cleartext);
     let outcome = loop {
-        let next = poll_fn(|_| match link.connection.borrow_mut().read_cleartext(CHUNK) {
-            // Nobody reads any more, and nothing is sent any more.
-            Ok(Cleartext::Pending) if reader.is_none() && link.sent.get() => Poll::Ready(Ok(Cleartext::End)),
-            Ok(Cleartext::Pending) => Poll::Pending,
-            next => Poll::Ready(next),
+        let next = poll_fn(|_| {
+            let next = link.connection.borrow_mut().read_cleartext(CHUNK);
+            // Where nobody reads any more and nothing is sent any more, there is nothing to wait for.
+            let is_over = reader.is_none() && link.sent.get();
+            match next {
+                Ok(Cleartext::Pending) if is_over => Poll::Ready(Ok(Cleartext::End)),
+                Ok(Cleartext::Pending) => Poll::Pending,
+                next => Poll::Ready(next),
+            }
         });
         match next.await {
             Ok(Cleartext::Data(bytes)) => {
@@ -289,9 +292,9 @@ async fn take_cleartext(link: Rc<Link>, mut cleartext: StreamReader<u8>) {
         let Some((result, bytes)) = read(&mut cleartext, buffer, || link.is_mute()).await else { return };
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let taken = poll_fn(|_| match link.connection.borrow_mut().write_cleartext(rest) {
-                Ok(0) if !link.is_mute() => Poll::Pending,
-                taken => Poll::Ready(taken),
+            let taken = poll_fn(|_| {
+                let taken = link.connection.borrow_mut().write_cleartext(rest);
+                if matches!(taken, Ok(0)) && !link.is_mute() { Poll::Pending } else { Poll::Ready(taken) }
             });
             match taken.await {
                 Ok(taken @ 1..) => rest = &rest[taken..],
