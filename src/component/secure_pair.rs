@@ -14,7 +14,6 @@ use super::bindings::exports::guest::tls::secure_pair::{
 use super::bindings::exports::guest::tls::types::{Error, ProtocolVersion};
 use super::bindings::wasi::clocks::monotonic_clock;
 use super::secure_context::SecureContext;
-use super::splice::Rest;
 use super::{Component, convert};
 use crate::certificate::Certificate;
 use crate::context::Context;
@@ -31,7 +30,18 @@ pub(super) struct SecurePair {
     /// Whether the transport belongs to a socket, so that its bytes don't go through this handle.
     has_socket: bool,
     /// What streams brought by `guest:tls/splice`.
+    #[allow(dead_code, reason = "guest-tls-p3, which shares this file, has streams of another kind")]
     pub(super) rest: RefCell<Rest>,
+}
+
+/// What came from a stream and the engine has not taken yet.
+#[derive(Default)]
+#[allow(dead_code, reason = "as above")]
+pub(super) struct Rest {
+    /// For the connection, from the transport.
+    pub(super) encrypted: Vec<u8>,
+    /// For the peer, from a stream in the clear.
+    pub(super) cleartext: Vec<u8>,
 }
 
 impl Guest for Component {

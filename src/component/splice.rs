@@ -8,15 +8,6 @@ use super::bindings::wasi::io::streams::StreamError;
 use super::secure_pair::{SecurePair, length};
 use crate::engine::Cleartext;
 
-/// What came from a stream and the engine has not taken yet.
-#[derive(Default)]
-pub(super) struct Rest {
-    /// For the connection, from the transport.
-    encrypted: Vec<u8>,
-    /// For the peer, from a stream in the clear.
-    cleartext: Vec<u8>,
-}
-
 impl Guest for Component {
     fn receive(pair: SecurePairBorrow<'_>, transport: &InputStream, max: u64) -> Result<Outcome, Error> {
         let pair = pair.get::<SecurePair>();

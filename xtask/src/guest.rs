@@ -29,7 +29,8 @@ pub(crate) fn build(
     package: &str,
     profile: &str,
 ) -> Result<Built> {
-    // Only the cdylib: for a library that is also an rlib cargo leaves out the link-time optimisation.
+    // Said here and not in the manifest: for a library that is also an rlib cargo leaves out the link-time optimisation, and whoever depends
+    // on one that is a cdylib writes another file of the same name.
     let library = ["--lib", "--crate-type", "cdylib"];
     compile(project, wasm_std, workspace, package, profile, &library, &package.replace('-', "_"))
 }
