@@ -8,7 +8,7 @@
 //! ```
 //!
 //! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
-//! [`ct`], [`differential`], [`package`], [`hosts`], [`postgres`], [`cli`], [`p3`]); what they share is in [`project`] (where things are), [`step`] (running a
+//! [`ct`], [`load`], [`differential`], [`package`], [`hosts`], [`postgres`], [`cli`], [`p3`]); what they share is in [`project`] (where things are), [`step`] (running a
 //! command with progress), [`wasm_std`], [`tools`], [`npm`] and [`pypi`] (getting what is missing), [`guest`] (building components to measure, and
 //! examples), [`compose`] (putting components together), [`engine`] (running components in JavaScript engines) and [`component`] (reading
 //! WebAssembly).
@@ -30,6 +30,7 @@ mod fuzz;
 mod guest;
 mod hosts;
 mod lint;
+mod load;
 mod npm;
 mod p3;
 mod package;
@@ -71,6 +72,7 @@ enum Command {
     Postgres(postgres::Arguments),
     Cli(cli::Arguments),
     P3(p3::Arguments),
+    Load(load::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -100,5 +102,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Postgres(arguments) => postgres::run(&project, &arguments),
         Command::Cli(arguments) => cli::run(&project, &arguments),
         Command::P3(arguments) => p3::run(&project, &arguments),
+        Command::Load(arguments) => load::run(&project, &arguments),
     }
 }

@@ -1,0 +1,83 @@
+//! `cargo xtask load`: the proxy of examples/cli under load, beside others.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{self, Command, ExitCode},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{project::Project, step::Step, tools, tools::Tool};
+
+/// Measures the proxy of examples/cli under load, beside stunnel, hitch and nginx on this machine.
+///
+/// New connections, requests, bytes for each second of the server's own processor time, and memory with idle connections. The tables are
+/// written to standard output and to target/artefacts/proxy.md. Takes five minutes. The others and what makes the load (wrk, openssl) are
+/// Debian's, and are installed with apt-get if they are missing, without their services. Nothing leaves 127.0.0.1; what is started is
+/// ended. A figure that can't be measured is a failure.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// A second a figure, and 1,000 idle connections at most: less than a minute
+    #[arg(long)]
+    quick: bool,
+    /// Only these of stunnel, hitch, nginx and guest-tls
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// How long each figure is measured, at most 8
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u64>,
+    /// At how many idle connections memory is measured; so many as the limit of open files (`ulimit -Hn`) allows
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
+    idle: Vec<usize>,
+    /// The compiled proxy; default: target/components/guest-tls-cli.cwasm
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
+    tools::apt_install(project, "servers and load", PACKAGES)?;
+    let mut cargo = project.cargo();
+    cargo.args(["build", "--package", "load"]);
+    Step::new("build: what measures", cargo).run()?;
+
+    // Whatever its end, also the harness is ended with this program.
+    let mut harness = Command::new("setpriv");
+    harness.args(["--pdeathsig", "TERM"]).arg(project.target.join("debug/load"));
+    harness.arg("--folder").arg(scratch(project)?);
+    harness.arg("--output").arg(project.target.join("artefacts/proxy.md"));
+    let component =
+        arguments.component.clone().unwrap_or_else(|| project.component().with_file_name("guest-tls-cli.cwasm"));
+    if component.is_file() {
+        harness.arg("--wasmtime").arg(Tool::WASMTIME.program(project)?).arg("--component").arg(component);
+    } else {
+        eprintln!("guest-tls is left out: there is no {}", component.display());
+    }
+    let quick: &[&str] = if arguments.quick { &["--seconds=1", "--idle=100,1000"] } else { &[] };
+    harness.args(quick.iter().filter(|option| {
+        let given = if option.starts_with("--idle") { !arguments.idle.is_empty() } else { arguments.seconds.is_some() };
+        !given
+    }));
+    harness.args(arguments.seconds.map(|seconds| format!("--seconds={seconds}")));
+    harness.args(arguments.idle.iter().map(|count| format!("--idle={count}")));
+    harness.args(arguments.only.iter().map(|name| format!("--only={name}")));
+    let status = harness.status().context("can't start setpriv")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A folder of this process's. Those of processes that are gone are deleted.
+fn scratch(project: &Project) -> Result<PathBuf> {
+    let all = project.target.join("load");
+    fs::create_dir_all(&all).with_context(|| format!("can't make the folder {}", all.display()))?;
+    for entry in fs::read_dir(&all)?.flatten() {
+        if !PathBuf::from("/proc").join(entry.file_name()).exists() {
+            // Another process may be doing the same: that it is gone is all we want.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(all.join(process::id().to_string()))
+}
+
+/// What is measured besides ours, and what measures.
+const PACKAGES: &[&str] = &["stunnel4", "hitch", "nginx-light", "libnginx-mod-stream", "wrk", "openssl", "util-linux"];
