@@ -99,7 +99,9 @@ impl Terminator {
             }
             Terminator::GuestTls { wasmtime, component } => {
                 command = Command::new(wasmtime);
-                command.args(["run", "--allow-precompiled", "-S", "inherit-network", "--dir"]).arg(&place.folder);
+                command
+                    .args(["run", "--allow-precompiled", "-S", "inherit-network", "-S", HANDLES, "--dir"])
+                    .arg(&place.folder);
                 command.arg(component).args(["proxy", "--listen", "127.0.0.1:0", "--to", &to.to_string()]);
                 command.args(["--cert", &certificate, "--key", &key]);
                 command.args(["--idle-timeout", &IDLE.to_string(), "--max-connections", &place.open_files.to_string()]);
@@ -179,6 +181,10 @@ fn first_line(program: &str, option: &str) -> Result<String> {
     let line = line.rsplit("] ").next().unwrap_or(line).trim_start_matches("nginx version: ");
     Ok(line.split(" on ").next().unwrap_or(line).to_string())
 }
+
+/// A connection has a dozen handles (sockets, streams, what is waited for); of 100,000, which is wasmtime's own limit for a store, there are
+/// too few for 10,000 connections, and the program traps.
+const HANDLES: &str = "max-component-handles=1000000";
 
 /// For how many seconds a connection may be idle: longer than any run.
 const IDLE: u32 = 3600;
