@@ -18,6 +18,8 @@ pub(crate) struct Place {
     pub(crate) open_files: usize,
     /// How many processors there are.
     pub(crate) processors: usize,
+    /// How many programs wanted a processor in the last minute, before all this.
+    pub(crate) load_average: String,
     /// Whether this is root, whose servers would otherwise become someone who can't read the folder.
     pub(crate) root: bool,
 }
@@ -32,7 +34,10 @@ impl Place {
         setrlimit(Resource::Nofile, limit).context("can't raise the limit of open files")?;
         let open_files = limit.current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1 << 20).min(1 << 20);
         let root = rustix::process::geteuid().is_root();
-        let place = Place { folder, open_files, processors: thread::available_parallelism()?.get(), root };
+        let load_average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load_average = load_average.split_whitespace().next().unwrap_or("unknown").to_string();
+        let processors = thread::available_parallelism()?.get();
+        let place = Place { folder, open_files, processors, load_average, root };
         place.make_certificates()?;
         fs::write(place.www().join("small"), [b'x'; SMALL])?;
         let mut big = BufWriter::new(fs::File::create(place.www().join("big"))?);

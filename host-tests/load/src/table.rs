@@ -71,12 +71,13 @@ pub(crate) fn markdown(all: &[Figures], plan: &Plan, place: &Place) -> Result<St
     writeln!(
         text,
         "* Machine: {}, {} processors; each server on processor {} with one worker, load and back end (nginx) on {}. Files a process \
-         may have open: {}.",
+         may have open: {}. Load average before: {}.",
         processor(),
         place.processors,
         place.server_processors(),
         place.load_processors(),
-        place.open_files
+        place.open_files,
+        place.load_average
     )?;
     writeln!(
         text,
