@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -84,7 +84,8 @@ impl Tool {
     }
 }
 
-/// Installs packages of Debian's unless they are installed.
+/// Installs packages of Debian's unless they are installed. Their programs are wanted: no service of theirs is started, now or at the next
+/// start of the machine.
 pub(crate) fn apt_install(project: &Project, purpose: &str, packages: &[&str]) -> Result<()> {
     let missing = || -> Vec<_> { packages.iter().copied().filter(|package| apt_version(package).is_none()).collect() };
     if missing().is_empty() {
@@ -108,7 +109,8 @@ pub(crate) fn apt_install(project: &Project, purpose: &str, packages: &[&str]) -
             eprintln!("apt: the package lists can't be read anew, going on with the old ones\n{}", outcome.tail(4));
         }
     }
-    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+    let path = format!("DPkg::Path={}", path_without_services(project)?);
+    let mut arguments = vec!["-o", &path, "install", "--yes", "--no-install-recommends"];
     arguments.extend(&missing);
     let step = Step::new(format!("apt: installing {} ({purpose})", missing.join(" ")), apt_get(&arguments)?);
     let outcome = step.attempt()?;
@@ -123,6 +125,15 @@ pub(crate) fn apt_version(package: &str) -> Option<String> {
     let answer =
         step::output(Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status} ${Version}", package])).ok()?;
     answer.strip_prefix("installed ").map(str::to_string)
+}
+
+/// Debian's path for the scripts of packages, before which is a folder where the programs that they start services with do nothing.
+fn path_without_services(project: &Project) -> Result<String> {
+    let folder = project.cache.join("no-services");
+    for name in ["invoke-rc.d", "deb-systemd-invoke", "deb-systemd-helper", "update-rc.d"] {
+        project::symlink(Path::new("/bin/true"), &folder.join(name))?;
+    }
+    Ok(format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", folder.display()))
 }
 
 fn apt_get(arguments: &[&str]) -> Result<Command> {
