@@ -8,17 +8,23 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{project::Project, step::Step, tools, tools::Tool};
+use crate::{
+    project::{Project, write_if_changed},
+    readme,
+    step::Step,
+    tools,
+    tools::Tool,
+};
 
 /// Measures the proxy of examples/cli under load, beside stunnel, hitch and nginx on this machine.
 ///
 /// New connections, requests, bytes for each second of the server's own processor time, and memory with idle connections. The tables are
 /// written to standard output and to target/artefacts/proxy.md. Takes five minutes. The others and what makes the load (wrk, openssl) are
 /// Debian's, and are installed with apt-get if they are missing, without their services. Nothing leaves 127.0.0.1; what is started is
-/// ended. A figure that can't be measured is a failure.
+/// ended. A figure that can't be measured is a failure. Other programs that run meanwhile spoil the figures.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A second a figure, and 1,000 idle connections at most: less than a minute
+    /// A second a figure, and 500 idle connections at most: about a minute
     #[arg(long)]
     quick: bool,
     /// Only these of stunnel, hitch, nginx and guest-tls
@@ -33,6 +39,9 @@ pub(crate) struct Arguments {
     /// The compiled proxy; default: target/components/guest-tls-cli.cwasm
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
+    /// Put the tables into SCALE.md
+    #[arg(long)]
+    write: bool,
 }
 
 /// Runs the command.
@@ -46,7 +55,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     let mut harness = Command::new("setpriv");
     harness.args(["--pdeathsig", "TERM"]).arg(project.target.join("debug/load"));
     harness.arg("--folder").arg(scratch(project)?);
-    harness.arg("--output").arg(project.target.join("artefacts/proxy.md"));
+    let output = project.target.join("artefacts/proxy.md");
+    harness.arg("--output").arg(&output);
     let component =
         arguments.component.clone().unwrap_or_else(|| project.component().with_file_name("guest-tls-cli.cwasm"));
     if component.is_file() {
@@ -54,7 +64,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     } else {
         eprintln!("guest-tls is left out: there is no {}", component.display());
     }
-    let quick: &[&str] = if arguments.quick { &["--seconds=1", "--idle=100,1000"] } else { &[] };
+    let quick: &[&str] = if arguments.quick { &["--seconds=1", "--idle=100,500"] } else { &[] };
     harness.args(quick.iter().filter(|option| {
         let given = if option.starts_with("--idle") { !arguments.idle.is_empty() } else { arguments.seconds.is_some() };
         !given
@@ -63,6 +73,12 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     harness.args(arguments.idle.iter().map(|count| format!("--idle={count}")));
     harness.args(arguments.only.iter().map(|name| format!("--only={name}")));
     let status = harness.status().context("can't start setpriv")?;
+    if arguments.write && status.success() {
+        let scale = project.root.join(SCALE);
+        let text = fs::read_to_string(&scale).with_context(|| format!("can't read {SCALE}"))?;
+        let tables = fs::read_to_string(&output).with_context(|| format!("can't read {}", output.display()))?;
+        write_if_changed(&scale, readme::between(SCALE, &text, [BEGIN, END], &tables)?.as_bytes())?;
+    }
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -81,3 +97,9 @@ fn scratch(project: &Project) -> Result<PathBuf> {
 
 /// What is measured besides ours, and what measures.
 const PACKAGES: &[&str] = &["stunnel4", "hitch", "nginx-light", "libnginx-mod-stream", "wrk", "openssl", "util-linux"];
+
+const SCALE: &str = "SCALE.md";
+
+const BEGIN: &str = "<!-- `cargo xtask load --write` makes what follows -->\n\n";
+
+const END: &str = "\n<!-- to here -->\n";

@@ -27,14 +27,18 @@ fn read(project: &Project) -> Result<String> {
     fs::read_to_string(project.root.join(FILE)).with_context(|| format!("can't read {FILE}"))
 }
 
-/// The text with this between the marks.
-fn with_table(text: &str, table: &str) -> Result<String> {
+/// The text of a file with this between two marks, which are lines of it.
+pub(crate) fn between(file: &str, text: &str, [begin, end]: [&str; 2], new: &str) -> Result<String> {
     let marks =
-        || format!("{FILE} must have the lines {} and {}, once each and in this order", BEGIN.trim(), END.trim());
-    let (before, rest) = text.split_once(BEGIN).with_context(marks)?;
-    let (_, after) = rest.split_once(END).with_context(marks)?;
-    anyhow::ensure!(![before, after].iter().any(|part| part.contains(BEGIN) || part.contains(END)), marks());
-    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+        || format!("{file} must have the lines {} and {}, once each and in this order", begin.trim(), end.trim());
+    let (before, rest) = text.split_once(begin).with_context(marks)?;
+    let (_, after) = rest.split_once(end).with_context(marks)?;
+    anyhow::ensure!(![before, after].iter().any(|part| part.contains(begin) || part.contains(end)), marks());
+    Ok(format!("{before}{begin}{new}{end}{after}"))
+}
+
+fn with_table(text: &str, table: &str) -> Result<String> {
+    between(FILE, text, [BEGIN, END], table)
 }
 
 fn table(evidence: &Evidence<'_>) -> String {
