@@ -1,13 +1,13 @@
 //! TLS connections that are held open: made by rustls, verified, and idle.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned};
@@ -50,14 +50,22 @@ impl Held {
         Ok(())
     }
 
-    /// Asks for the small file over each connection, which is closed then. An answer that is not good is an error.
-    pub(crate) fn ask_all(self) -> Result<()> {
-        let count = self.connections.len();
-        for (number, mut connection) in self.connections.into_iter().enumerate() {
-            ask(&mut connection)
-                .with_context(|| format!("connection {} of {count} after its idle time", number + 1))?;
-        }
-        Ok(())
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Asks for the small file over one connection after the other, for so long at most, and gives over how many. An answer that is not
+    /// good is an error, and so is one of the others that is not open any more.
+    pub(crate) fn ask(&mut self, time: Duration) -> Result<usize> {
+        let share = self.connections.len().div_ceil(THREADS).max(1);
+        let end = Instant::now() + time;
+        let asked: Result<Vec<usize>> = thread::scope(|scope| {
+            let shares = self.connections.chunks_mut(share);
+            let threads: Vec<_> = shares.map(|share| scope.spawn(move || ask_until(share, end))).collect();
+            threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?).collect()
+        });
+        Ok(asked.context("a connection after its idle time")?.iter().sum())
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -74,20 +82,39 @@ impl Held {
     }
 }
 
-fn ask(connection: &mut Connection) -> Result<()> {
-    connection.write_all(b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    let read = connection.read_to_end(&mut answer);
-    let good = answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(&[b'x'; SMALL]);
-    // Not every terminator ends TLS before TCP; what was asked for is complete or not by its length.
-    match read {
-        _ if good => Ok(()),
-        Err(error) => Err(error).context("reading the answer"),
-        Ok(_) => anyhow::bail!("not the file, but {} bytes", answer.len()),
+fn ask_until(connections: &mut [Connection], end: Instant) -> Result<usize> {
+    let mut asked = 0;
+    for connection in connections {
+        if Instant::now() < end {
+            ask(connection)?;
+            asked += 1;
+        } else {
+            connection.sock.set_nonblocking(true)?;
+            match connection.sock.peek(&mut [0]) {
+                Ok(0) => bail!("the server has ended it"),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+                // Nothing, or the tickets that nobody has read.
+                Ok(_) | Err(_) => {}
+            }
+        }
     }
+    Ok(asked)
 }
 
-/// How many connections are made at once.
+fn ask(connection: &mut Connection) -> Result<()> {
+    connection.write_all(b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = Vec::new();
+    let mut part = [0; 2 * SMALL];
+    while !answer.ends_with(&[b'x'; SMALL]) {
+        let count = connection.read(&mut part).context("reading the answer")?;
+        ensure!(count > 0, "the answer ended after {} bytes", answer.len());
+        answer.extend_from_slice(&part[..count]);
+    }
+    ensure!(answer.starts_with(b"HTTP/1.1 200 "), "not the file: {}", String::from_utf8_lossy(&answer));
+    Ok(())
+}
+
+/// How many connections are made, or asked, at once.
 const THREADS: usize = 8;
 
 /// How long a peer may take.

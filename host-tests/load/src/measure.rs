@@ -33,8 +33,19 @@ pub(crate) struct Figures {
     pub(crate) cipher: String,
     /// In the order of [`LOADS`].
     pub(crate) work: Vec<Result<Work>>,
-    /// Without connections, then in the order of [`Plan::idle`].
-    pub(crate) memory: Result<Vec<Memory>>,
+    /// With idle connections.
+    pub(crate) idle: Result<Idle>,
+}
+
+/// How a terminator is with idle connections.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    /// Without any, then in the order of [`Plan::idle`].
+    pub(crate) memory: Vec<Memory>,
+    /// [`REQUESTS`] beside the most idle connections.
+    pub(crate) work: Work,
+    /// A request over one idle connection after the other.
+    pub(crate) woken: Work,
 }
 
 /// What a terminator did.
@@ -86,7 +97,7 @@ impl Figures {
         let name = terminator.name();
         let version = terminator.version()?;
         // An instance of its own: what connections before have left in the memory would be counted too.
-        let memory = memory_of_idle(place, backend, terminator, plan);
+        let idle = Idle::measure(place, backend, terminator, plan);
         let (mut server, address) = terminator.start(place, backend)?;
         let cipher = agreed_cipher(place, address, None)?;
         let mut work = Vec::new();
@@ -101,14 +112,45 @@ impl Figures {
             }
             work.push(done);
         }
-        Ok(Figures { name, version, cipher, work, memory })
+        Ok(Figures { name, version, cipher, work, idle })
     }
 
     /// What could not be measured, and why.
     pub(crate) fn failures(&self) -> Vec<String> {
         let loads = LOADS.iter().zip(&self.work).map(|(load, work)| (load.name, work.as_ref().err()));
-        let all = loads.chain([("memory of idle connections", self.memory.as_ref().err())]);
+        let all = loads.chain([("idle connections", self.idle.as_ref().err())]);
         all.filter_map(|(what, error)| Some(format!("{}: {what}: {:#}", self.name, error?))).collect()
+    }
+}
+
+impl Idle {
+    /// Measures a fresh instance. At the end the idle connections have to answer a request, or at least, where time runs out, to be open.
+    fn measure(place: &Place, backend: &Backend, terminator: &Terminator, plan: &Plan) -> Result<Idle> {
+        let name = terminator.name();
+        let (mut server, address) = terminator.start(place, backend)?;
+        let mut held = Held::new(address, &place.folder.join("ca.pem"))?;
+        thread::sleep(SETTLE);
+        let mut memory = vec![server.memory()?];
+        for count in &plan.idle {
+            held.grow(*count).map_err(|error| server.check().err().unwrap_or(error))?;
+            thread::sleep(SETTLE);
+            let now = server.memory()?;
+            eprintln!("{name}: {count} idle connections: {:.1} MB", now.pss as f64 / 1e6);
+            memory.push(now);
+        }
+        let work = REQUESTS.apply(place, &server, address, plan.time)?;
+        work.say(name, &REQUESTS, &format!(", beside {} idle ones", held.count()));
+        let (before, started) = (server.processor_time()?, Instant::now());
+        let amount = held.ask(plan.time)? as f64;
+        let (time, processor_time) = (started.elapsed(), server.processor_time()?.saturating_sub(before));
+        server.check()?;
+        let woken = Work { amount, time, processor_time };
+        eprintln!(
+            "{name}: {amount} of {} idle connections woken: {:.0}/s of its processor time",
+            held.count(),
+            woken.rate()
+        );
+        Ok(Idle { memory, work, woken })
     }
 }
 
@@ -116,6 +158,10 @@ impl Work {
     /// The amount for each second of the terminator's processor time.
     pub(crate) fn rate(&self) -> f64 {
         self.amount / self.processor_time.as_secs_f64()
+    }
+
+    fn say(&self, name: &str, load: &Load, beside: &str) {
+        eprintln!("{name}: {}{beside}: {:.0} {}/s of its processor time", load.name, self.rate(), load.unit);
     }
 
     /// How many processors the terminator was busy on: below 1, it had to wait for the load.
@@ -165,24 +211,6 @@ impl Load {
         ensure!(amount > 0.0 && !processor_time.is_zero(), "nothing was done in {time:?}");
         Ok(Work { amount, time, processor_time })
     }
-}
-
-/// The memory of a fresh instance, without and with idle connections, all of which have to answer a request at the end.
-fn memory_of_idle(place: &Place, backend: &Backend, terminator: &Terminator, plan: &Plan) -> Result<Vec<Memory>> {
-    let (mut server, address) = terminator.start(place, backend)?;
-    let mut held = Held::new(address, &place.folder.join("ca.pem"))?;
-    thread::sleep(SETTLE);
-    let mut memory = vec![server.memory()?];
-    for count in &plan.idle {
-        held.grow(*count).with_context(|| server.check().err().map_or_else(String::new, |error| error.to_string()))?;
-        thread::sleep(SETTLE);
-        let now = server.memory()?;
-        eprintln!("{}: {count} idle connections: {:.1} MB", terminator.name(), now.pss as f64 / 1e6);
-        memory.push(now);
-    }
-    held.ask_all()?;
-    server.check()?;
-    Ok(memory)
 }
 
 /// The cipher suite that `openssl s_client` gets, with this configuration of OpenSSL's or its own.
@@ -276,7 +304,7 @@ pub(crate) const LOADS: [Load; 7] = [
         unit: "connections",
         kind: Kind::Connections { resumed: true, request: true },
     },
-    Load { name: "requests on 50 kept connections", unit: "requests", kind: Kind::Requests },
+    REQUESTS,
     Load { name: "bulk, suite as agreed", unit: "MB", kind: Kind::Bytes { cipher: None } },
     Load { name: "bulk, AES-128-GCM", unit: "MB", kind: Kind::Bytes { cipher: Some("TLS_AES_128_GCM_SHA256") } },
     Load {
@@ -285,6 +313,10 @@ pub(crate) const LOADS: [Load; 7] = [
         kind: Kind::Bytes { cipher: Some("TLS_CHACHA20_POLY1305_SHA256") },
     },
 ];
+
+/// What a terminator does most of its time.
+pub(crate) const REQUESTS: Load =
+    Load { name: "requests on 50 kept connections", unit: "requests", kind: Kind::Requests };
 
 /// How many `s_time`s there are at once, each with one connection at a time.
 pub(crate) const CLIENTS: usize = 4;
