@@ -319,7 +319,7 @@ pub(crate) const REQUESTS: Load =
     Load { name: "requests on 50 kept connections", unit: "requests", kind: Kind::Requests };
 
 /// How many `s_time`s there are at once, each with one connection at a time.
-pub(crate) const CLIENTS: usize = 4;
+pub(crate) const CLIENTS: usize = 16;
 
 /// How long a server is left alone before its memory is looked at.
 const SETTLE: Duration = Duration::from_secs(1);
