@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
+    build, cli,
     project::{Project, write_if_changed},
     readme,
     step::Step,
@@ -36,7 +37,7 @@ pub(crate) struct Arguments {
     /// At how many idle connections memory is measured; so many as the limit of open files (`ulimit -Hn`) allows
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
     idle: Vec<usize>,
-    /// The compiled proxy; default: target/components/guest-tls-cli.cwasm
+    /// The compiled proxy; default: that of `cargo xtask cli`, which is built
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
     /// Put the tables into SCALE.md
@@ -57,13 +58,11 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     harness.arg("--folder").arg(scratch(project)?);
     let output = project.target.join("artefacts/proxy.md");
     harness.arg("--output").arg(&output);
-    let component =
-        arguments.component.clone().unwrap_or_else(|| project.component().with_file_name("guest-tls-cli.cwasm"));
-    if component.is_file() {
-        harness.arg("--wasmtime").arg(Tool::WASMTIME.program(project)?).arg("--component").arg(component);
-    } else {
-        eprintln!("guest-tls is left out: there is no {}", component.display());
-    }
+    let component = match &arguments.component {
+        Some(component) => component.clone(),
+        None => cli::compiled(project, &build::step(project)?)?,
+    };
+    harness.arg("--wasmtime").arg(Tool::WASMTIME.program(project)?).arg("--component").arg(component);
     let quick: &[&str] = if arguments.quick { &["--seconds=1", "--idle=100,500"] } else { &[] };
     harness.args(quick.iter().filter(|option| {
         let given = if option.starts_with("--idle") { !arguments.idle.is_empty() } else { arguments.seconds.is_some() };

@@ -97,7 +97,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         println!("{}", rows::check(project)?);
         Ok(())
     });
-    let own = ["--package", "xtask", "--package", "contract", "--profile", "xtask"];
+    let own = ["--package", "xtask", "--package", "compose", "--package", "contract", "--profile", "xtask"];
     results.push(tests("xtask", arguments, project.cargo(), &own));
 
     Ok(conclusion(&results, arguments))
