@@ -106,7 +106,7 @@ impl Source {
     pub(crate) fn new(pollable: Pollable) -> Source {
         let key = REACTOR.with_borrow_mut(|reactor| {
             let fired = now();
-            reactor.sources.insert(Entry { pollable, waker: None, fired, ready: false })
+            reactor.sources.insert(Entry { pollable, waker: None, fired, ready: false, is_busy: false, is_idle: false })
         });
         Source { key }
     }
@@ -120,11 +120,12 @@ impl Source {
             if std::mem::take(&mut entry.ready) {
                 return Poll::Ready(());
             }
-            let waited = entry.waker.is_some();
             if !entry.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
                 entry.waker = Some(waker.clone());
             }
-            if !waited {
+            // A task that is awake will soon be again, by whatever it waits for: a request is followed by an answer.
+            entry.fired = now();
+            if !std::mem::replace(&mut entry.is_busy, true) {
                 reactor.busy.push(self.key);
             }
             Poll::Pending
@@ -143,9 +144,8 @@ impl Drop for Source {
         let _ = REACTOR.try_with(|reactor| {
             let mut reactor = reactor.borrow_mut();
             let key = self.key;
-            if reactor.sources.remove(key).waker.is_some() {
-                reactor.forget(key);
-            }
+            let entry = reactor.sources.remove(key);
+            reactor.forget(key, &entry);
         });
     }
 }
@@ -156,7 +156,7 @@ struct Reactor {
     sources: Slab<Entry>,
     /// Who waits and was ready lately, or is new.
     busy: Vec<usize>,
-    /// Who waits and was not.
+    /// Who waits and was not; and some that are among the busy ones by now.
     idle: Vec<usize>,
     /// When those that are idle were looked at last.
     looked: u64,
@@ -169,10 +169,13 @@ struct Entry {
     pollable: Pollable,
     /// Who waits for it, if anybody does.
     waker: Option<Waker>,
-    /// When it was ready last.
+    /// When it was ready last, or its task was awake.
     fired: u64,
     /// Whether it was ready since somebody waited for it.
     ready: bool,
+    /// In which lists of the reactor it is; in both, it counts as busy.
+    is_busy: bool,
+    is_idle: bool,
 }
 
 impl Reactor {
@@ -201,7 +204,10 @@ impl Reactor {
 
     /// Polls those that are busy, or all of them, until one is ready or the time has come.
     fn look(&mut self, all: bool, deadline: Option<u64>, ready: &mut Vec<Waker>) {
-        let keys: Vec<usize> = if all { [&self.busy[..], &self.idle].concat() } else { self.busy.clone() };
+        let mut keys = self.busy.clone();
+        if all {
+            keys.extend(self.idle.iter().filter(|key| !self.sources[**key].is_busy));
+        }
         let timer = deadline.map(subscribe_instant);
         let pollables: Vec<&Pollable> =
             keys.iter().map(|key| &self.sources[*key].pollable).chain(timer.as_ref()).collect();
@@ -218,19 +224,21 @@ impl Reactor {
             (entry.fired, entry.ready) = (now, true);
             ready.extend(entry.waker.take());
         }
-        let sources = &self.sources;
+        self.busy.clear();
         if all {
-            let (mut busy, mut idle) = (Vec::new(), Vec::new());
-            for key in keys {
-                let entry = &sources[key];
-                if entry.waker.is_some() {
-                    let list = if now.saturating_sub(entry.fired) < BUSY { &mut busy } else { &mut idle };
-                    list.push(key);
-                }
+            self.idle.drain(..).for_each(|key| self.sources[key].is_idle = false);
+        }
+        for key in keys {
+            let entry = &mut self.sources[key];
+            let waits = entry.waker.is_some();
+            let is_idle = all && now.saturating_sub(entry.fired) >= BUSY;
+            entry.is_busy = waits && !is_idle;
+            if entry.is_busy {
+                self.busy.push(key);
+            } else if waits {
+                entry.is_idle = true;
+                self.idle.push(key);
             }
-            (self.busy, self.idle) = (busy, idle);
-        } else {
-            self.busy.retain(|key| sources[*key].waker.is_some());
         }
     }
 
@@ -243,11 +251,11 @@ impl Reactor {
         ready.extend(std::mem::replace(&mut self.timers, later).into_values());
     }
 
-    fn forget(&mut self, key: usize) {
-        for list in [&mut self.busy, &mut self.idle] {
-            if let Some(index) = list.iter().position(|other| *other == key) {
+    /// Takes a source that is gone out of the lists: its key may become another one's.
+    fn forget(&mut self, key: usize, entry: &Entry) {
+        for (is_in, list) in [(entry.is_busy, &mut self.busy), (entry.is_idle, &mut self.idle)] {
+            if is_in && let Some(index) = list.iter().position(|other| *other == key) {
                 list.swap_remove(index);
-                return;
             }
         }
     }
