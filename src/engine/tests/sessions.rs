@@ -147,6 +147,7 @@ fn a_session_is_resumed_on_the_same_terms_only() {
         ("by another server", nothing, new_server, false),
         ("by another server of the fleet", fleet, new_server, true),
         ("by another server of the fleet that serves another certificate", fleet, |world| { new_server(world); world.server_context.keys = vec![fixtures::OTHER.1.to_vec().into()]; world.server_context.certs = vec![fixtures::OTHER.0.to_vec()]; }, true),
+        ("by another server of the fleet that takes no tickets", fleet, |world| { new_server(world); no_tickets(world) }, false),
         ("by another server of the fleet with another context id", fleet, |world| { new_server(world); world.server_context.session_id_context = b"x".to_vec() }, false),
         ("by another server of the fleet with another CA", fleet, |world| { new_server(world); world.server_context.cas = vec![fixtures::SERVER.0.to_vec()] }, false),
         ("from outside by another server", outside, new_server, true),
