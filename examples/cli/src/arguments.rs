@@ -224,7 +224,7 @@ pub(crate) struct Server {
     /// Whether clients may do without a certificate
     #[arg(long, value_enum, value_name = "WHETHER", requires = "client_ca", default_value = "require")]
     pub(crate) client_cert: ClientCertificate,
-    /// Whether clients may resume sessions
+    /// Whether sessions are in tickets, which clients keep. Where not, they are in memory here, and no other instance resumes them
     #[arg(long, value_enum, value_name = "WHETHER", default_value = "on")]
     pub(crate) tickets: Switch,
     /// The keys of session tickets, 48 bytes each: the first one seals, and all are taken. Instances that share it resume each other's
