@@ -13,10 +13,11 @@ use host_tests::peers::Peer;
 use host_tests::peers::rustls::client_config;
 use host_tests::setup::{SERVER_NAME, Setup, Turn};
 use host_tests::{paths, rows, table};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 fn main() {
@@ -52,6 +53,7 @@ fn main() {
         who_knows_the_older_ticket_keys_takes_their_sessions,
         what_is_wrong_with_a_file_is_said,
         a_stop_waits_for_a_download,
+        nobody_has_to_read_standard_error,
     ]);
 }
 
@@ -677,6 +679,26 @@ async fn a_stop_waits_for_a_download() -> Result<()> {
     Ok(())
 }
 
+async fn nobody_has_to_read_standard_error() -> Result<()> {
+    let site = Site::new()?;
+    let mut command = cli::wasmtime(&site.folders());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--www", "/site", "--until-stdin-ends"]);
+    let mut child = command.args(["--cert", "/own/certificate.pem", "--key", "/own/key.pem"]).spawn()?;
+    let mut stderr = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+    let line = stderr.next_line().await?.context("it says nothing")?;
+    let port = line.rsplit(':').next().unwrap_or_default().parse()?;
+    drop(stderr);
+    // Each of them would be told there.
+    for _ in 0..3 {
+        let got = ask(port, &["GET /hello.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]).await?;
+        ensure!(got.ends_with("Hello.\n"), "{got}");
+    }
+    drop(child.stdin.take());
+    let ended = tokio::time::timeout(Duration::from_secs(60), child.wait()).await.context("it does not end")??;
+    ensure!(ended.code() == Some(0), "{ended}");
+    Ok(())
+}
+
 /// A folder that is served, within one that the program may read.
 struct Site {
     root: PathBuf,
@@ -782,31 +804,13 @@ impl Server {
     }
 
     /// A connection of rustls.
-    async fn connect(&self) -> Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let connector = TlsConnector::from(Arc::new(client_config(&Setup::client(Kind::P256))?));
-        let tcp = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        tcp.set_nodelay(true)?;
-        Ok(connector.connect(ServerName::try_from(SERVER_NAME)?.to_owned(), tcp).await?)
+    async fn connect(&self) -> Result<TlsStream<TcpStream>> {
+        connect(self.port).await
     }
 
     /// All that the server says when it is told this, piece by piece.
     async fn ask(&self, pieces: &[&str]) -> Result<String> {
-        let mut connection = self.connect().await?;
-        let (mut reader, mut writer) = tokio::io::split(&mut connection);
-        let mut got = Vec::new();
-        let write = async {
-            for piece in pieces {
-                // It may have said all that it will, and gone.
-                if writer.write_all(piece.as_bytes()).await.is_err() || writer.flush().await.is_err() {
-                    break;
-                }
-            }
-        };
-        let talk = async { tokio::join!(reader.read_to_end(&mut got), write) };
-        let (read, ()) = tokio::time::timeout(Duration::from_secs(60), talk).await.context("there is no end")?;
-        // An end without close_notify would be an error here.
-        read.with_context(|| format!("{}\n{}", String::from_utf8_lossy(&got), self.running.said()))?;
-        Ok(String::from_utf8(got)?)
+        ask(self.port, pieces).await.with_context(|| self.running.said())
     }
 
     async fn s_client(&self, options: &[&str], input: &str) -> Result<String> {
@@ -836,6 +840,32 @@ impl Server {
         let output = output.context("s_client does not end")??;
         Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     }
+}
+
+async fn connect(port: u16) -> Result<TlsStream<TcpStream>> {
+    let connector = TlsConnector::from(Arc::new(client_config(&Setup::client(Kind::P256))?));
+    let tcp = TcpStream::connect(("127.0.0.1", port)).await?;
+    tcp.set_nodelay(true)?;
+    Ok(connector.connect(ServerName::try_from(SERVER_NAME)?.to_owned(), tcp).await?)
+}
+
+async fn ask(port: u16, pieces: &[&str]) -> Result<String> {
+    let mut connection = connect(port).await?;
+    let (mut reader, mut writer) = tokio::io::split(&mut connection);
+    let mut got = Vec::new();
+    let write = async {
+        for piece in pieces {
+            // It may have said all that it will, and gone.
+            if writer.write_all(piece.as_bytes()).await.is_err() || writer.flush().await.is_err() {
+                break;
+            }
+        }
+    };
+    let talk = async { tokio::join!(reader.read_to_end(&mut got), write) };
+    let (read, ()) = tokio::time::timeout(Duration::from_secs(60), talk).await.context("there is no end")?;
+    // An end without close_notify would be an error here.
+    read.with_context(|| String::from_utf8_lossy(&got).into_owned())?;
+    Ok(String::from_utf8(got)?)
 }
 
 /// The options of a client with this certificate.

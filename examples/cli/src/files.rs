@@ -68,7 +68,7 @@ pub(crate) fn server_contexts(tls: &Tls, server: &Server) -> Result<ServerContex
 pub(crate) fn create(options: SecureContextOptions) -> Result<SecureContext> {
     let context = SecureContext::create(options).map_err(|errors| Failure::file(joined(&errors)))?;
     for warning in context.warnings() {
-        eprintln!("guest-tls: {warning}");
+        tell!("guest-tls: {warning}");
     }
     Ok(context)
 }

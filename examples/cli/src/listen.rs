@@ -52,10 +52,10 @@ impl Service {
         talk: impl Fn(Rc<Service>, Duplex) -> F,
     ) -> Result<()> {
         let listener = Listener::bind(self.server.listen).await?;
-        eprintln!("listening on {}", listener.address()?);
+        tell!("listening on {}", listener.address()?);
         if let Some(at) = self.server.admin {
             let listener = Listener::bind(at).await?;
-            eprintln!("admin on {}", listener.address()?);
+            tell!("admin on {}", listener.address()?);
             spawn(admin::run(self.clone(), listener));
         }
         if self.server.until_stdin_ends {
@@ -129,7 +129,7 @@ impl Service {
         let (until, count) = self.said.get();
         if now() >= until {
             if count > LINES {
-                eprintln!("guest-tls: and {} lines more", count - LINES);
+                tell!("guest-tls: and {} lines more", count - LINES);
             }
             self.said.set((after(Duration::from_secs(1)), 1));
         } else {
@@ -148,9 +148,9 @@ impl Service {
         let Some(terminator) = &self.terminator else { return Ok(false) };
         let done = terminator.reload(in_any_case);
         match &done {
-            Ok(true) => eprintln!("guest-tls: certificates and keys were read again"),
+            Ok(true) => tell!("guest-tls: certificates and keys were read again"),
             Ok(false) => {}
-            Err(failure) => eprintln!("guest-tls: certificates and keys stay as they were: {failure}"),
+            Err(failure) => tell!("guest-tls: certificates and keys stay as they were: {failure}"),
         }
         done
     }
@@ -177,7 +177,7 @@ impl Service {
             }
         };
         if timeout(self.server.grace, empty).await.is_none() {
-            eprintln!("guest-tls: {} connections were still open at the end", self.counters.connections());
+            tell!("guest-tls: {} connections were still open at the end", self.counters.connections());
         }
     }
 }

@@ -16,6 +16,14 @@ use clap::Parser as _;
 use crate::arguments::{Arguments, Command};
 use crate::failure::Result;
 
+/// Says a line on standard error. Whoever reads it may have gone: that is no reason to end, as `eprintln!` would.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 mod admin;
 mod arguments;
 mod certificate;
@@ -59,7 +67,7 @@ fn main() {
     match done {
         Ok(()) => leave(0),
         Err(failure) => {
-            eprintln!("guest-tls: {failure}");
+            tell!("guest-tls: {failure}");
             leave(failure.exit_code())
         }
     }

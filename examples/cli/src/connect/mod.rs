@@ -101,10 +101,7 @@ impl Client {
         let pair = tls.pair();
         if let Some(error) = pair.authorization_error() {
             // Even where nothing else is to be said.
-            eprintln!(
-                "guest-tls: the server's certificate is not accepted, and --insecure goes on: {}",
-                reason(&error)
-            );
+            tell!("guest-tls: the server's certificate is not accepted, and --insecure goes on: {}", reason(&error));
         }
         let context = Context {
             server: to.to_string(),
