@@ -18,7 +18,7 @@ use crate::{
     project::Project,
     rows,
     step::{Step, seconds},
-    tools::Tool,
+    tools::{self, Tool},
     wasm_std::{self, WasmStd},
     wit,
 };
@@ -67,6 +67,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         let hosts = scope.spawn(|| {
             let mut results = Vec::new();
             note(&mut results, "hosts", || hosts::set_up(project));
+            note(&mut results, "servers", || tools::apt_install(project, "servers that begin in the clear", SERVERS));
             note(&mut results, "PostgreSQL", || Tool::POSTGRES.program(project));
             for tool in [Tool::CURL, Tool::NMAP, Tool::SSLYZE] {
                 note(&mut results, "clients and scanners", || tool.program(project));
@@ -360,6 +361,10 @@ fn table(results: &[Outcome]) -> String {
 
 /// For Node, whose summary depends on where it prints to unless it is told.
 const NODE_TESTS: &[&str] = &["--test", "--test-reporter=spec", "test/*.test.mjs"];
+
+/// What `connect --starttls` is tested with.
+const SERVERS: &[&str] =
+    &["dovecot-imapd", "dovecot-pop3d", "prosody", "python3-aiosmtpd", "python3-pyftpdlib", "slapd"];
 
 /// The examples with tests in their own language.
 const EXAMPLES: &[Example] = &[
