@@ -42,19 +42,22 @@ pub(crate) fn set_up(project: &Project) -> Result<()> {
     }
     NPM.iter().try_for_each(|example| npm::ci(project, example))?;
     tools::apt_install(project, "a browser for examples/browser", &["chromium"])?;
-    python(project)
+    tools::apt_install(project, "what checks examples/deploy", &["shellcheck", "systemd"])?;
+    python(project, "python", "python")?;
+    python(project, "deploy", "python-deploy")
 }
 
-/// A Python with what the module needs, as `python` among the tools.
-fn python(project: &Project) -> Result<()> {
-    let requirements = project.root.join("examples/python/requirements.txt");
+/// A Python with what an example needs, as a tool of this name.
+fn python(project: &Project, example: &str, tool: &str) -> Result<()> {
+    let requirements = project.root.join("examples").join(example).join("requirements.txt");
     let needs = fs::read_to_string(&requirements).with_context(|| format!("no {}", requirements.display()))?;
     let folder = pypi::environment(project, &needs)?;
     // Not a link: by its own path Python finds its environment.
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", folder.join("bin/python").display());
-    let wrapper = project.tools().join("python");
+    let wrapper = project.tools().join(tool);
     project::write_if_changed(&wrapper, script.as_bytes())?;
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).context("can't make the tool python executable")
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("can't make the tool {tool} executable"))
 }
 
 /// The examples with packages of npm.

@@ -377,6 +377,7 @@ const EXAMPLES: &[Example] = &[
         tool: "python",
         arguments: &["-m", "pytest", "--quiet", "tests"],
     },
+    Example { name: "deployment", folder: "deploy", tool: "python-deploy", arguments: &["check"] },
 ];
 
 /// Optimised enough that RSA is quick where nothing inlines, with the checks of a debug build.
