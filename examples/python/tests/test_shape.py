@@ -491,6 +491,8 @@ def test_non_blocking(client: Module, server: Module, pki: Certificates) -> None
 
     context = server_context(server, pki.server)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Else the system may have room for all of it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         failures = []
 
         def run() -> None:
@@ -503,6 +505,7 @@ def test_non_blocking(client: Module, server: Module, pki: Certificates) -> None
         thread = threading.Thread(target=run)
         thread.start()
         sock = socket.create_connection(listener.getsockname())
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
         with client_context(client, pki).wrap_socket(sock, server_hostname="server.test", do_handshake_on_connect=False) as connection:
             assert visit(connection) > 0, "the transport took all at once, so nothing was shown"
         thread.join(PATIENCE)
