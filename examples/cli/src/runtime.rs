@@ -181,21 +181,15 @@ struct Entry {
 impl Reactor {
     /// Waits until somebody can go on, and gives who.
     fn wait(&mut self) -> Vec<Waker> {
-        let now = monotonic_clock::now();
-        let mut deadline = self.timers.first_key_value().map(|((at, _), _)| *at);
+        let deadline = self.timers.first_key_value().map(|((at, _), _)| *at);
         let mut ready = Vec::new();
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            // No wait, but who is late must not keep others from their turn.
-            deadline = Some(now);
+        // When it is time for those that are idle, whatever the others do.
+        let turn = self.looked + self.idle.len() as u64 * PATIENCE;
+        if !self.busy.is_empty() && monotonic_clock::now() < turn {
+            self.look(false, Some(deadline.unwrap_or(u64::MAX).min(turn)), &mut ready);
         }
-        let patience = self.idle.len() as u64 * PATIENCE;
-        let late = now.saturating_sub(self.looked) >= patience;
-        if !late && !self.busy.is_empty() {
-            // A look at the busy ones, at most until it is time for the others.
-            let until = deadline.unwrap_or(u64::MAX).min(self.looked + patience);
-            self.look(false, Some(until), &mut ready);
-        }
-        if ready.is_empty() && deadline.is_none_or(|deadline| deadline > monotonic_clock::now()) {
+        // A timer that is due is no wait, but a look all the same: timers must not keep connections from their turn.
+        if ready.is_empty() {
             self.look(true, deadline, &mut ready);
         }
         self.expire(&mut ready);
