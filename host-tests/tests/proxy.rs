@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use host_tests::certificates::{Identity, Kind, Request};
 use host_tests::cli::Running;
+use host_tests::peers::command::Peer;
 use host_tests::peers::rustls::client_config;
 use host_tests::setup::{SERVER_NAME, Setup};
 use host_tests::{paths, rows, table};
@@ -216,11 +217,11 @@ async fn a_connection_without_the_header_that_is_wanted_is_refused() -> Result<(
 }
 
 async fn the_originator_puts_tls_on() -> Result<()> {
-    let server = openssl_server().await?;
+    let (_server, port) = openssl_server().await?;
     let folder = Folder::new("client")?;
     folder.put("ca.pem", &Kind::P256.authority().certificate)?;
     let arguments = ["--client", "--ca", "/ca.pem", "--servername", SERVER_NAME];
-    let proxy = Proxy::start_in(folder, server.port, &arguments).await?;
+    let proxy = Proxy::start_in(folder, port, &arguments).await?;
     for resumed in ["New", "Reused"] {
         let mut tcp = proxy.tcp().await?;
         tcp.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
@@ -232,11 +233,11 @@ async fn the_originator_puts_tls_on() -> Result<()> {
 }
 
 async fn the_originator_refuses_an_authority_that_is_not_its() -> Result<()> {
-    let server = openssl_server().await?;
+    let (_server, port) = openssl_server().await?;
     let folder = Folder::new("stranger")?;
     folder.put("ca.pem", &Kind::P384.authority().certificate)?;
     let arguments = ["--client", "--ca", "/ca.pem", "--servername", SERVER_NAME];
-    let mut proxy = Proxy::start_in(folder, server.port, &arguments).await?;
+    let mut proxy = Proxy::start_in(folder, port, &arguments).await?;
     let mut tcp = proxy.tcp().await?;
     tcp.write_all(b"secret").await?;
     let mut nothing = Vec::new();
@@ -751,38 +752,8 @@ impl Pem for Identity {
 }
 
 /// `openssl s_server -www`, whose page says whether a session was resumed.
-struct OpensslServer {
-    port: u16,
-    _process: tokio::process::Child,
-}
-
-async fn openssl_server() -> Result<OpensslServer> {
-    let server = Kind::P256.server();
-    let path = |path: PathBuf| path.display().to_string();
-    let mut process = Command::new("openssl")
-        .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-cert", &path(server.certificate_path())])
-        .args(["-key", &path(server.key_path())])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut stdout = process.stdout.take().context("no standard output")?;
-    let mut said = String::new();
-    let port = loop {
-        let mut buffer = [0; 256];
-        let count = timeout(LIMIT, stdout.read(&mut buffer)).await??;
-        ensure!(count > 0, "openssl s_server ended: {said}");
-        said += &String::from_utf8_lossy(&buffer[..count]);
-        if let Some((_, rest)) = said.split_once("ACCEPT 127.0.0.1:")
-            && let Some((port, _)) = rest.split_once('\n')
-        {
-            break port.trim().parse()?;
-        }
-    };
-    // Its pipe must not fill, nor end.
-    tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
-    Ok(OpensslServer { port, _process: process })
+async fn openssl_server() -> Result<(Peer, u16)> {
+    Peer::openssl_server(&Kind::P256.server(), &["-www"]).await
 }
 
 fn setup() -> Setup {

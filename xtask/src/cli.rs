@@ -1,20 +1,13 @@
 //! `cargo xtask cli`: TLS on the command line.
 
 use std::{
-    fs,
     path::PathBuf,
     process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result};
 
-use crate::{
-    build, component, compose, guest,
-    project::{Project, write_if_changed},
-    step::Step,
-    tools::Tool,
-    wasm_std::WasmStd,
-};
+use crate::{build, compose, project::Project, step::Step, tools::Tool, wasm_std::WasmStd};
 
 /// Builds examples/cli, composes guest-tls into it, target/components/guest-tls-cli.wasm, compiles that for this machine,
 /// guest-tls-cli.cwasm, and runs it in wasmtime with these arguments. It sees this folder, the network, and nothing else.
@@ -41,13 +34,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 
 /// Builds the command, with guest-tls in it, compiles it for this machine, and gives the path of that. The component has to be there.
 pub(crate) fn compiled(project: &Project, wasm_std: &WasmStd) -> Result<PathBuf> {
-    let workspace = project.root.join("examples/cli");
-    let built = guest::build_command(project, wasm_std, &workspace, "guest-tls-cli", build::PROFILE)?;
-    let wasm = fs::read(&built.path).with_context(|| format!("can't read {}", built.path.display()))?;
-    let output = project.component().with_file_name("guest-tls-cli.wasm");
-    let socket = output.with_extension("socket.wasm");
-    write_if_changed(&socket, &component::strip(&wasm, |_| false)?)?;
-    compose::plug(project, &socket, &project.component(), &output)?;
+    let output = compose::command(project, wasm_std, "examples/cli", "guest-tls-cli", "guest-tls-cli")?;
     let compiled = output.with_extension("cwasm");
     let mut wasmtime = Command::new(Tool::WASMTIME.program(project)?);
     wasmtime.arg("compile").arg(&output).arg("-o").arg(&compiled);

@@ -1,10 +1,42 @@
 //! Putting components together.
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::{project::Project, step::Step};
+use crate::{
+    build, component,
+    guest::{self, Built},
+    project::{Project, write_if_changed},
+    step::Step,
+    wasm_std::WasmStd,
+};
+
+/// Writes what cargo built, without its names, to `NAME.socket.wasm` beside the product: with an import that is still open, so that `wac plug`
+/// can be tried on it.
+pub(crate) fn socket(project: &Project, built: &Built, name: &str) -> Result<PathBuf> {
+    let wasm = fs::read(&built.path).with_context(|| format!("can't read {}", built.path.display()))?;
+    let socket = project.component().with_file_name(format!("{name}.socket.wasm"));
+    write_if_changed(&socket, &component::strip(&wasm, |_| false)?)?;
+    Ok(socket)
+}
+
+/// Builds the command of an example, with guest-tls in it, and gives its path, `NAME.wasm`. The component has to be there.
+pub(crate) fn command(
+    project: &Project,
+    wasm_std: &WasmStd,
+    workspace: &str,
+    package: &str,
+    name: &str,
+) -> Result<PathBuf> {
+    let built = guest::build_command(project, wasm_std, &project.root.join(workspace), package, build::PROFILE)?;
+    let output = project.component().with_file_name(format!("{name}.wasm"));
+    plug(project, &socket(project, &built, name)?, &project.component(), &output)?;
+    Ok(output)
+}
 
 /// Wires what the component `socket` imports to what `plug` exports, as `wac plug` does, and writes the result to `output`.
 pub(crate) fn plug(project: &Project, socket: &Path, plug: &Path, output: &Path) -> Result<()> {

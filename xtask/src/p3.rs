@@ -102,10 +102,8 @@ fn check(interface: &Interface, imports: &[&str]) -> Result<()> {
 /// Builds the program of `package`, a cdylib, and composes both forms of the component into it.
 fn program(project: &Project, wasm_std: &WasmStd, workspace: &str, package: &str, name: &str) -> Result<()> {
     let built = guest::build(project, wasm_std, &project.root.join(workspace), package, build::PROFILE)?;
-    let wasm = fs::read(&built.path).with_context(|| format!("can't read {}", built.path.display()))?;
     let file = |name: String| project.component().with_file_name(name);
-    let socket = file(format!("{name}.socket.wasm"));
-    write_if_changed(&socket, &component::strip(&wasm, |_| false)?)?;
+    let socket = compose::socket(project, &built, name)?;
     compose::plug(project, &socket, &file("guest-tls-p3.wasm".into()), &file(format!("{name}.wasm")))?;
     compose::plug(project, &socket, &file("guest-tls-p3.config.wasm".into()), &file(format!("{name}.config.wasm")))
 }

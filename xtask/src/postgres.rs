@@ -1,20 +1,13 @@
 //! `cargo xtask postgres`: the example that asks a database.
 
 use std::{
-    fs,
     path::PathBuf,
     process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result};
 
-use crate::{
-    build, component, compose, guest,
-    project::{Project, write_if_changed},
-    step::Step,
-    tools::Tool,
-    wasm_std::WasmStd,
-};
+use crate::{build, compose, project::Project, step::Step, tools::Tool, wasm_std::WasmStd};
 
 /// Builds examples/postgres, composes guest-tls into it, target/components/postgres.wasm, and lets it ask a PostgreSQL server that is
 /// started for it on 127.0.0.1.
@@ -43,15 +36,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 
 /// Builds the command, with guest-tls in it, and gives its path. The component has to be there.
 pub(crate) fn command(project: &Project, wasm_std: &WasmStd) -> Result<PathBuf> {
-    let workspace = project.root.join("examples/postgres");
-    let built = guest::build_command(project, wasm_std, &workspace, "guest-tls-postgres", build::PROFILE)?;
-    let wasm = fs::read(&built.path).with_context(|| format!("can't read {}", built.path.display()))?;
-    let output = project.component().with_file_name("postgres.wasm");
-    // With an import that is still open, so that `wac plug` can be tried on it.
-    let socket = output.with_file_name("postgres.socket.wasm");
-    write_if_changed(&socket, &component::strip(&wasm, |_| false)?)?;
-    compose::plug(project, &socket, &project.component(), &output)?;
-    Ok(output)
+    compose::command(project, wasm_std, "examples/postgres", "guest-tls-postgres", "postgres")
 }
 
 /// The program of host-tests that starts a server and runs the command.
