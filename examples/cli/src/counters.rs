@@ -11,7 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::bindings::guest::tls::secure_pair::SecurePair;
-use crate::bindings::guest::tls::types::{self, ProtocolVersion};
+use crate::bindings::guest::tls::types;
+use crate::failure::{variant_name, version_name};
 use crate::relay::Moved;
 
 /// Counters of everything that listens.
@@ -120,19 +121,14 @@ impl Counters {
 
     /// Counts a handshake that is done.
     pub(crate) fn handshake(&self, pair: &SecurePair) {
-        let version = match pair.protocol() {
-            Some(ProtocolVersion::Tls12) => "TLSv1.2",
-            _ => "TLSv1.3",
-        };
+        let version = pair.protocol().map_or("", version_name);
         let resumed = if pair.is_session_reused() { "true" } else { "false" };
         self.handshakes.get_or_create(&Handshake { version, resumed }).inc();
     }
 
     /// Counts what ended a TLS connection.
     pub(crate) fn failure(&self, error: &types::Error) {
-        // `ErrorCode::ErrSslNoSharedCipher`
-        let name = format!("{:?}", error.code);
-        let error = name.rsplit("::").next().unwrap_or_default().to_string();
+        let error = variant_name(error.code);
         self.failures.get_or_create(&Failed { error }).inc();
     }
 

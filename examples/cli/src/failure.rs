@@ -75,12 +75,29 @@ impl From<Broken> for Failure {
     }
 }
 
-/// The name that Node and OpenSSL have for it, for example `CERT_HAS_EXPIRED`.
-pub(crate) fn code_name(code: types::ErrorCode) -> String {
+/// All that is wrong, in one line.
+pub(crate) fn joined(errors: &[types::Error]) -> String {
+    errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// The name that Node and OpenSSL have for a version.
+pub(crate) fn version_name(version: types::ProtocolVersion) -> &'static str {
+    match version {
+        types::ProtocolVersion::Tls12 => "TLSv1.2",
+        types::ProtocolVersion::Tls13 => "TLSv1.3",
+    }
+}
+
+/// The name that the contract has for it, in one word, for example `CertHasExpired`.
+pub(crate) fn variant_name(code: types::ErrorCode) -> String {
     // The generated names are of the form `ErrorCode::CertHasExpired`.
     let name = format!("{code:?}");
-    let name = name.rsplit(':').next().unwrap_or_default();
-    name.chars().enumerate().fold(String::new(), |mut spelled, (index, letter)| {
+    name.rsplit(':').next().unwrap_or_default().to_string()
+}
+
+/// The name that Node and OpenSSL have for it, for example `CERT_HAS_EXPIRED`.
+pub(crate) fn code_name(code: types::ErrorCode) -> String {
+    variant_name(code).chars().enumerate().fold(String::new(), |mut spelled, (index, letter)| {
         if index > 0 && letter.is_ascii_uppercase() {
             spelled.push('_');
         }

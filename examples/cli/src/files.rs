@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::arguments::{Server, Sni, Switch, Tls, Version};
 use crate::bindings::guest::tls::secure_context::{SecureContext, SecureContextOptions};
-use crate::bindings::guest::tls::types::{Error, ErrorCode, ProtocolVersion};
-use crate::failure::{Failure, Result};
+use crate::bindings::guest::tls::types::{ErrorCode, ProtocolVersion};
+use crate::failure::{Failure, Result, joined};
 
 /// The content of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -163,10 +163,6 @@ fn version(version: Version) -> ProtocolVersion {
         Version::Tls12 => ProtocolVersion::Tls12,
         Version::Tls13 => ProtocolVersion::Tls13,
     }
-}
-
-fn joined(errors: &[Error]) -> String {
-    errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 const TICKET_KEY: usize = 48;

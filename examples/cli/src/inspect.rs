@@ -10,9 +10,9 @@ use crate::bindings::guest::tls::secure_context::{
     SecureContext, SecureContextOptions, default_max_version, default_min_version,
 };
 use crate::bindings::guest::tls::secure_pair::{Event, SecurePair, SecurePairOptions};
-use crate::bindings::guest::tls::types::{Error, ProtocolVersion};
+use crate::bindings::guest::tls::types::Error;
 use crate::certificate::{Shown, columns};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, joined, version_name};
 use crate::files;
 
 /// Lists cipher suites in the order in which a client offers them.
@@ -208,20 +208,10 @@ fn numbers(bytes: &[u8]) -> Vec<u16> {
     bytes.as_chunks().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect()
 }
 
-fn version_name(version: ProtocolVersion) -> &'static str {
-    match version {
-        ProtocolVersion::Tls12 => "TLSv1.2",
-        ProtocolVersion::Tls13 => "TLSv1.3",
-    }
-}
-
-fn print(text: &str) -> Result<()> {
+/// Writes to standard output.
+pub(crate) fn print(text: &str) -> Result<()> {
     let written = std::io::stdout().write_all(text.as_bytes());
     written.map_err(|error| Failure::network(format!("standard output failed: {error}")))
-}
-
-fn joined(errors: &[Error]) -> String {
-    errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// A cipher suite by its names (IANA's registry of TLS cipher suites).

@@ -16,8 +16,10 @@ use crate::arguments::Server;
 use crate::counters::Counters;
 use crate::failure::Result;
 use crate::net::{Duplex, Listener};
+use crate::relay::{Stopped, relay};
 use crate::runtime::{self, after, now, sleep, spawn, timeout};
 use crate::terminator::Terminator;
+use crate::tls::Tls;
 
 /// A program that listens, as all of its tasks see it.
 pub(crate) struct Service {
@@ -96,6 +98,19 @@ impl Service {
         drop(listener);
         self.drain().await;
         Ok(())
+    }
+
+    /// Passes on what comes, until both sides have ended, and counts it.
+    pub(crate) async fn relay(&self, tls: &mut Tls, plain: &Duplex) -> std::result::Result<(), Stopped> {
+        let passed = relay(tls, plain, self.server.idle_timeout, |moved| self.counters.moved(moved)).await;
+        match &passed {
+            Err(Stopped::Idle) => {
+                self.counters.idle.inc();
+            }
+            Err(Stopped::Tls(error)) => self.counters.failure(error),
+            _ => {}
+        }
+        passed
     }
 
     /// Asks for the end: no more connections are taken, and those that are open may go on for a while.

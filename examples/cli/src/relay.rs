@@ -11,7 +11,7 @@ use crate::bindings::guest::tls::splice::{self, Outcome};
 use crate::bindings::guest::tls::types;
 use crate::failure::Failure;
 use crate::net::{Broken, Duplex};
-use crate::runtime::{now, sleep_until, timeout};
+use crate::runtime::{now, sleep_until};
 use crate::tls::{Appetite, CHUNK, Tls};
 
 /// Why a relay ended before both sides had.
@@ -55,11 +55,8 @@ pub(crate) async fn relay(
                 count(moved);
                 continue;
             }
-            Ok(false) if relay.is_over(tls) => {
-                // What the host still has goes with the connection.
-                let _ = timeout(LINGER, tls.transport().flush()).await;
-                return Ok(());
-            }
+            // The transport was told the end when it had sent all: nothing is left with it.
+            Ok(false) if relay.is_over(tls) => return Ok(()),
             Ok(false) => {}
             Err(Stopped::Tls(error)) => {
                 tls.say_last().await;
@@ -235,6 +232,3 @@ impl<'a> Relay<'a> {
         state
     }
 }
-
-/// How long the host may take to send the last bytes.
-const LINGER: Duration = Duration::from_secs(10);

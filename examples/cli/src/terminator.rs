@@ -10,7 +10,7 @@ use crate::arguments::{self, ClientCertificate, Switch};
 use crate::bindings::guest::tls::secure_pair::SecurePairOptions;
 use crate::bindings::guest::tls::server::Server;
 use crate::counters::Counters;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, joined};
 use crate::files::{self, ServerContexts};
 use crate::net::Duplex;
 use crate::tls::Tls;
@@ -47,9 +47,7 @@ impl Terminator {
         options.set_reject_unauthorized(server.client_cert == ClientCertificate::Require);
         options.set_tickets(server.tickets == Switch::On);
         options.set_handshake_timeout(server.handshake_timeout.as_millis().try_into().unwrap_or(u32::MAX));
-        let tls_server = Server::create(&contexts.own, options).map_err(|errors| {
-            Failure::file(errors.iter().map(|error| &*error.message).collect::<Vec<_>>().join("; "))
-        })?;
+        let tls_server = Server::create(&contexts.own, options).map_err(|errors| Failure::file(joined(&errors)))?;
         let terminator =
             Terminator { tls, server, counters, tls_server, seen: Cell::new(seen), ticket_keys: RefCell::default() };
         terminator.follow(contexts)?;

@@ -48,11 +48,6 @@ impl Tls {
         &self.pair
     }
 
-    /// The transport.
-    pub(crate) fn transport(&self) -> &Duplex {
-        &self.duplex
-    }
-
     /// Moves what can be moved between the transport and the pair. Says whether anything was.
     pub(crate) fn advance(&mut self) -> std::result::Result<bool, Broken> {
         let received = self.receive()?;

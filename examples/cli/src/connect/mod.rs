@@ -10,8 +10,9 @@ use crate::bindings::guest::tls::secure_context::SecureContext;
 use crate::bindings::guest::tls::secure_pair::{Event, SecurePair, SecurePairOptions};
 use crate::bindings::guest::tls::types::{Direction, Error};
 use crate::certificate::to_pem;
-use crate::failure::{Failure, Result, code_name};
+use crate::failure::{Failure, Result, code_name, joined};
 use crate::files;
+use crate::inspect::print;
 use crate::net::{self, Duplex};
 use crate::relay::{Stopped, relay};
 use crate::runtime::timeout;
@@ -52,7 +53,7 @@ pub(crate) async fn run(arguments: Connect) -> Result<()> {
         true => serde_json::to_string_pretty(&first).map_err(|error| Failure::network(format!("no JSON: {error}")))?,
         false => tls.pair().peer_certificates().iter().map(to_pem).collect::<String>().trim_end().to_string(),
     };
-    print(&text)
+    print(&format!("{text}\n"))
 }
 
 /// What all connections have in common.
@@ -128,10 +129,7 @@ impl Client {
         if let Some(session) = &self.session {
             options.set_session(session);
         }
-        SecurePair::create(&self.context, options).map_err(|errors| {
-            let messages: Vec<_> = errors.iter().map(|error| error.message.as_str()).collect();
-            Failure::usage(messages.join("; "))
-        })
+        SecurePair::create(&self.context, options).map_err(|errors| Failure::usage(joined(&errors)))
     }
 
     /// Ends a connection on which nothing is to be said, and keeps its session. In TLS 1.3 both that and what the server has against our
@@ -174,12 +172,7 @@ async fn pass_on(mut tls: Tls) -> Result<()> {
     // What was said before the end is to be there, whatever that was.
     let written = standard.flush().await;
     match done {
-        Ok(()) => {
-            // The server may have gone, once it had said all.
-            let _ = tls.transport().flush().await;
-            tls.transport().shut_down();
-            written.map_err(|broken| Failure::network(format!("standard output failed: {broken}")))
-        }
+        Ok(()) => written.map_err(|broken| Failure::network(format!("standard output failed: {broken}"))),
         Err(Stopped::Plain(broken)) => Err(Failure::network(format!("standard input or output failed: {broken}"))),
         Err(stopped) => Err(stopped.into()),
     }
@@ -212,10 +205,6 @@ impl KeyLog {
 
 fn reason(error: &Error) -> String {
     format!("{}: {}", code_name(error.code), error.message)
-}
-
-fn print(text: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::network(format!("standard output failed: {error}")))
 }
 
 const CHUNK: usize = 16 * 1024;

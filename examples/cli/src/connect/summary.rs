@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::bindings::guest::tls::secure_pair::SecurePair;
-use crate::bindings::guest::tls::types::{Error, ProtocolVersion};
+use crate::bindings::guest::tls::types::Error;
 use crate::certificate::{Shown, columns, printable};
-use crate::failure::code_name;
+use crate::failure::{code_name, version_name};
 
 /// One connection. The README documents each field of this as JSON.
 #[derive(Serialize)]
@@ -81,10 +81,7 @@ impl Summary {
             server: context.server,
             address: context.address,
             servername: context.servername.to_string(),
-            protocol: pair.protocol().map(|version| match version {
-                ProtocolVersion::Tls12 => "TLSv1.2",
-                ProtocolVersion::Tls13 => "TLSv1.3",
-            }),
+            protocol: pair.protocol().map(version_name),
             cipher: pair.cipher().map(|cipher| Cipher { name: cipher.standard_name, openssl_name: cipher.name }),
             group: pair.ephemeral_key_info().map(|key| Group { name: key.name, kind: key.kind, bits: key.size }),
             alpn: pair.alpn_protocol().map(|protocol| String::from_utf8_lossy(&protocol).into_owned()),

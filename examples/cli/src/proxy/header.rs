@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use ppp::{HeaderResult, PartialResult as _, v1, v2};
 
 use crate::bindings::guest::tls::secure_pair::SecurePair;
-use crate::bindings::guest::tls::types::ProtocolVersion;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, version_name};
 use crate::net::Duplex;
 
 /// Where a connection comes from, and where it went.
@@ -84,10 +83,8 @@ fn ssl(pair: &SecurePair) -> Vec<u8> {
             value.extend(bytes);
         }
     };
-    match pair.protocol() {
-        Some(ProtocolVersion::Tls12) => add(v2::Type::SSLVersion, b"TLSv1.2"),
-        Some(ProtocolVersion::Tls13) => add(v2::Type::SSLVersion, b"TLSv1.3"),
-        None => {}
+    if let Some(version) = pair.protocol() {
+        add(v2::Type::SSLVersion, version_name(version).as_bytes());
     }
     if let Some(cipher) = pair.cipher() {
         add(v2::Type::SSLCipher, cipher.name.as_bytes());

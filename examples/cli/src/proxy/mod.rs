@@ -9,12 +9,12 @@ use crate::arguments::{self, Proxy, Server, ServerProtocol};
 use crate::bindings::guest::tls::secure_context::SecureContext;
 use crate::bindings::guest::tls::secure_pair::{SecurePair, SecurePairOptions};
 use crate::counters::Counters;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, joined};
 use crate::files;
 use crate::listen::Service;
 use crate::net::{self, Duplex, Target};
 use crate::proxy::header::Addresses;
-use crate::relay::{Stopped, relay};
+use crate::relay::Stopped;
 use crate::runtime::timeout;
 use crate::terminator::Terminator;
 use crate::tls::Tls;
@@ -142,17 +142,11 @@ impl Relayer {
 
 /// Passes on until both sides have ended.
 async fn pass_on(service: &Service, tls: &mut Tls, plain: &Duplex) -> Result<()> {
-    let passed = relay(tls, plain, service.server.idle_timeout, |moved| service.counters.moved(moved)).await;
-    match &passed {
-        Err(Stopped::Idle) => {
-            service.counters.idle.inc();
-            // That is how it is meant to be.
-            return Ok(());
-        }
-        Err(Stopped::Tls(error)) => service.counters.failure(error),
-        _ => {}
+    match service.relay(tls, plain).await {
+        // That is how it is meant to be.
+        Err(Stopped::Idle) => Ok(()),
+        passed => Ok(passed?),
     }
-    Ok(passed?)
 }
 
 /// The client side of TLS.
@@ -190,9 +184,7 @@ impl Originator {
         if let Some(session) = self.session.take() {
             options.set_session(&session);
         }
-        let pair = SecurePair::create(&self.context, options).map_err(|errors| {
-            Failure::usage(errors.iter().map(|error| &*error.message).collect::<Vec<_>>().join("; "))
-        })?;
+        let pair = SecurePair::create(&self.context, options).map_err(|errors| Failure::usage(joined(&errors)))?;
         let mut tls = Tls::new(back, pair, Vec::new());
         let done = tls.handshake(|_, _| {}).await;
         if let Some(error) = tls.pair().error() {

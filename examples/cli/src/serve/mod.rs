@@ -10,9 +10,8 @@ use futures_util::future::{Either, select};
 use crate::arguments::{self, Serve, Server};
 use crate::bindings::guest::tls::certificate::Certificate;
 use crate::bindings::guest::tls::secure_pair::SecurePair;
-use crate::bindings::guest::tls::types::ProtocolVersion;
 use crate::counters::Counters;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, version_name};
 use crate::listen::Service;
 use crate::net::Duplex;
 use crate::serve::folder::Folder;
@@ -115,11 +114,7 @@ async fn echo(mut peer: Peer) -> Result<()> {
 
 /// What was agreed on, and with whom, in one line. What the client chose freely can't forge another one.
 fn description(pair: &SecurePair) -> String {
-    let version = match pair.protocol() {
-        Some(ProtocolVersion::Tls12) => "TLSv1.2",
-        _ => "TLSv1.3",
-    };
-    let mut line = version.to_string();
+    let mut line = pair.protocol().map_or("", version_name).to_string();
     if let Some(cipher) = pair.cipher() {
         line += &format!(", {}", cipher.standard_name);
     }

@@ -10,7 +10,7 @@ use crate::bindings::guest::tls::types::{Error, ErrorCode};
 use crate::failure::{Failure, Result};
 use crate::listen::Service;
 use crate::net::Duplex;
-use crate::relay::{Moved, Stopped, relay};
+use crate::relay::Moved;
 use crate::runtime::timeout;
 use crate::tls::Tls;
 
@@ -63,16 +63,7 @@ impl Peer {
 
     /// Passes on what comes, both ways, until both sides have ended.
     pub(super) async fn relay(&mut self, plain: &Duplex) -> Result<()> {
-        let idle = self.service.server.idle_timeout;
-        let relayed = relay(&mut self.tls, plain, idle, |moved| self.service.counters.moved(moved)).await;
-        match &relayed {
-            Err(Stopped::Idle) => {
-                self.service.counters.idle.inc();
-            }
-            Err(Stopped::Tls(error)) => self.service.counters.failure(error),
-            _ => {}
-        }
-        Ok(relayed?)
+        Ok(self.service.relay(&mut self.tls, plain).await?)
     }
 
     /// Whether the end of the program was asked for.
