@@ -19,7 +19,7 @@ use guest_tls::engine::ct::Tickets;
 use guest_tls::provider::{sign, suites};
 use guest_tls_kernels::ml_kem_768::{self, DecapsulationKey};
 use guest_tls_kernels::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305, NONCE_LEN, p256, x25519};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey as RsaPrivateKey;
 use rsa::pkcs1::EncodeRsaPrivateKey as _;
 use rustls::SignatureScheme;
 use rustls::crypto::tls13::OkmBlock;

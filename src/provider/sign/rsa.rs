@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use guest_tls_kernels::rsa::{Blinding, Parts, PrivateKey};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey as CheckedKey;
 use rsa::pkcs1::{EncodeRsaPublicKey, RsaPrivateKeyRef};
 use rsa::pkcs8::AssociatedOid;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
@@ -30,7 +30,7 @@ pub(super) fn from_pkcs1(der: &[u8]) -> Result<Arc<dyn SigningKey>, Error> {
             RSA_BITS.end(),
         )));
     }
-    let key = RsaPrivateKey::try_from(parts).map_err(|_| {
+    let key = CheckedKey::try_from(parts).map_err(|_| {
         refused("the numbers of the RSA key do not belong together, or its public exponent is out of range")
     })?;
     let public = key.as_public_key().to_pkcs1_der().map_err(|_| refused("its public half cannot be encoded"))?;
@@ -44,7 +44,7 @@ pub(super) fn from_pkcs1(der: &[u8]) -> Result<Arc<dyn SigningKey>, Error> {
 
 /// The kernel's form of a key that the crate has checked. What is calculated with is what the crate made of the primes, not
 /// what a file says.
-fn private_key(key: &RsaPrivateKey) -> Option<PrivateKey> {
+fn private_key(key: &CheckedKey) -> Option<PrivateKey> {
     let [p, q] = key.primes() else { return None };
     let bytes = |number: &rsa::BoxedUint| Zeroizing::new(number.to_be_bytes());
     let q_inverse = Zeroizing::new(key.crt_coefficient()?);

@@ -63,7 +63,7 @@ fn signatures(figures: &mut Figures) {
     figures.operation(names::ED25519_SIGN, move || key.sign(black_box(MESSAGE)));
     figures.operation(names::ED25519_VERIFY, move || public.verify(black_box(MESSAGE), &signature).expect(RIGHT));
 
-    let key = rsa::RsaPrivateKey::from_pkcs8_der(fixtures::RSA_KEY).expect("the key is in order");
+    let key = rsa::PrivateKey::from_pkcs8_der(fixtures::RSA_KEY).expect("the key is in order");
     let key = rsa::pss::SigningKey::<sha2::Sha256>::new(key);
     let public = rsa::signature::Keypair::verifying_key(&key);
     let signature = key.sign_with_rng(&mut rng(), MESSAGE);
