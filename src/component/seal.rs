@@ -1,9 +1,11 @@
-//! Seals the imports that the C library below Rust's standard library brings with it: `wasi:cli`, and in older builds of the
-//! library (Debian's, of 2024) WASI's first preview, which would bring an adapter and with it the file system.
+//! Seals the imports that the C library below Rust's standard library brings with it: `wasi:cli`; in rustup's builds also `wasi:io`,
+//! by which that library writes to standard streams; and in older builds (Debian's, of 2024) WASI's first preview, which would
+//! bring an adapter and with it the file system.
 //!
 //! The library names them as plain undefined symbols. Defined here, they are no imports any more: the component has no
-//! environment, no arguments, no standard streams and no terminal, and an exit is a trap. What the preview has of the clock goes
-//! to `wasi:clocks`. A test asserts the import list.
+//! environment, no arguments, no terminal and no standard stream that is open, and an exit is a trap. What the preview has of the
+//! clock goes to `wasi:clocks`. What the component imports of `wasi:io` for its own streams has other symbols and stays. `cargo
+//! xtask build` and `p3` assert the import lists, and CI does so with both libraries.
 
 #![allow(unsafe_code, reason = "the symbols must have C's names, and one of them writes through C's pointer")]
 
@@ -14,6 +16,24 @@ use super::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 struct List {
     pointer: *const u8,
     length: usize,
+}
+
+/// Where the canonical ABI wants a `result<u64, stream-error>`, whose value would stand at the error's place.
+#[repr(C, align(8))]
+struct CheckWrite {
+    is_error: u8,
+    _padding: [u8; 7],
+    error: u8,
+    _rest: [u8; 7],
+}
+
+/// Where the canonical ABI wants a `result<_, stream-error>`.
+#[repr(C, align(4))]
+struct Write {
+    is_error: u8,
+    _padding: [u8; 3],
+    error: u8,
+    _rest: [u8; 3],
 }
 
 /// An environment without variables.
@@ -34,7 +54,7 @@ extern "C" fn __wasm_import_exit_exit(_status: i32) -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// No standard stream has a handle: whoever uses it traps.
+/// No standard stream has a handle: its methods, below, say that it is closed.
 #[unsafe(no_mangle)]
 extern "C" fn __wasm_import_stdin_get_stdin() -> i32 {
     NO_HANDLE
@@ -77,6 +97,55 @@ extern "C" fn __wasm_import_terminal_input_terminal_input_drop(_handle: i32) {}
 /// See input.
 #[unsafe(no_mangle)]
 extern "C" fn __wasm_import_terminal_output_terminal_output_drop(_handle: i32) {}
+
+/// Drops an error of a stream, of which there are none: a closed stream has nothing more to say.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_io_error_error_drop(_handle: i32) {}
+
+/// There was no stream to drop.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_input_stream_drop(_handle: i32) {}
+
+/// See input.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_output_stream_drop(_handle: i32) {}
+
+/// The stream is closed.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_method_output_stream_check_write(_stream: i32, result: &mut CheckWrite) {
+    *result = CheckWrite::CLOSED;
+}
+
+/// The stream is closed, and takes nothing.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_method_output_stream_write(
+    _stream: i32,
+    _bytes: *const u8,
+    _length: usize,
+    result: &mut Write,
+) {
+    *result = Write::CLOSED;
+}
+
+/// The stream is closed.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_method_output_stream_blocking_flush(_stream: i32, result: &mut Write) {
+    *result = Write::CLOSED;
+}
+
+/// A closed stream is ready at once, and so is what would wait for it.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_method_output_stream_subscribe(_stream: i32) -> i32 {
+    NO_HANDLE
+}
+
+/// Returns at once: nothing is waited for but a stream that is closed.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_poll_method_pollable_block(_handle: i32) {}
+
+/// There was no pollable to drop.
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_poll_pollable_drop(_handle: i32) {}
 
 /// No variables, which take no bytes.
 #[unsafe(no_mangle)]
@@ -122,12 +191,23 @@ extern "C" fn __imported_wasi_snapshot_preview1_proc_exit(_status: i32) -> ! {
     core::arch::wasm32::unreachable()
 }
 
+impl CheckWrite {
+    const CLOSED: Self = Self { is_error: 1, _padding: [0; 7], error: CLOSED, _rest: [0; 7] };
+}
+
+impl Write {
+    const CLOSED: Self = Self { is_error: 1, _padding: [0; 3], error: CLOSED, _rest: [0; 3] };
+}
+
 impl List {
     const EMPTY: Self = Self { pointer: core::ptr::dangling(), length: 0 };
 }
 
 /// A handle that no table has.
 const NO_HANDLE: i32 = -1;
+
+/// The second case of `stream-error`.
+const CLOSED: u8 = 1;
 
 // Numbers of the first preview: clocks and errors.
 const REALTIME: i32 = 0;
