@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::{
-    npm::{self, Package},
+    npm,
     project::{self, Project},
     step::Step,
     tools::Tool,
@@ -43,8 +43,8 @@ impl Engine {
     pub(crate) fn program(self, project: &Project) -> Result<PathBuf> {
         match self {
             Self::Node => Tool::NODE.program(project),
-            Self::Deno => self.fetched(project, DENO_VERSION, "deno"),
-            Self::Bun => self.fetched(project, BUN_VERSION, "bin/bun"),
+            Self::Deno => self.fetched(project, "deno"),
+            Self::Bun => self.fetched(project, "bin/bun"),
         }
     }
 
@@ -57,7 +57,7 @@ impl Engine {
         Ok(command)
     }
 
-    fn fetched(self, project: &Project, version: &'static str, file: &str) -> Result<PathBuf> {
+    fn fetched(self, project: &Project, file: &str) -> Result<PathBuf> {
         let variable = format!("GUEST_TLS_{}", self.name().to_uppercase());
         let path = match env::var_os(&variable).map(PathBuf::from) {
             Some(path) => {
@@ -66,7 +66,7 @@ impl Engine {
             }
             None => {
                 let package = npm::for_this_machine(self.name())?;
-                let folder = npm::install(project, self.name(), &[(package, version)])?;
+                let folder = npm::install(project, self.name())?;
                 folder.join("node_modules").join(package).join(file)
             }
         };
@@ -97,12 +97,7 @@ pub(crate) fn transpile_to(project: &Project, component: &Path, folder: &Path, o
     Ok(())
 }
 
+/// The folder with jco and what its modules import.
 fn packages(project: &Project) -> Result<PathBuf> {
-    Ok(npm::install(project, "jco", JCO)?.join("node_modules"))
+    Ok(npm::install(project, "jco")?.join("node_modules"))
 }
-
-/// jco, and what its modules import.
-pub(crate) const JCO: &[Package] = &[("@bytecodealliance/jco", "1.35"), ("@bytecodealliance/preview2-shim", "0.26")];
-
-const BUN_VERSION: &str = "1.4";
-const DENO_VERSION: &str = "2.9";

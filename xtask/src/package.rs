@@ -36,7 +36,8 @@ pub(crate) fn component(project: &Project) -> Result<()> {
     let bytes = fs::read(&component).with_context(|| format!("no component at {}", component.display()))?;
     // What the folder was made of is kept: jco takes its time.
     let made_of = project.target.join("npm/made-of");
-    let how = format!("{:?} {TRANSPILE:?} esbuild {ESBUILD_VERSION} {MINIFY:?}\n", engine::JCO);
+    let made_by = [npm::folder(project, "jco")?, npm::folder(project, "esbuild")?];
+    let how = format!("{made_by:?} {TRANSPILE:?} {MINIFY:?}\n");
     let whole = [how.as_bytes(), &bytes].concat();
     if folder.join("guest-tls.js").is_file() && fs::read(&made_of).is_ok_and(|old| old == whole) {
         return Ok(());
@@ -55,7 +56,7 @@ fn esbuild(project: &Project) -> Result<PathBuf> {
         return Ok(path.into());
     }
     let package = npm::for_this_machine("esbuild")?;
-    let folder = npm::install(project, "esbuild", &[(package, ESBUILD_VERSION)])?;
+    let folder = npm::install(project, "esbuild")?;
     Ok(folder.join("node_modules").join(package).join("bin/esbuild"))
 }
 
@@ -73,5 +74,3 @@ const MINIFY: &[&str] = &[
     "--outfile=guest-tls.js",
     "--allow-overwrite",
 ];
-
-const ESBUILD_VERSION: &str = "0.28";

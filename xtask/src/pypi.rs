@@ -9,7 +9,8 @@ use crate::{
     step::Step,
 };
 
-/// Gets these requirements, in the form of requirements.txt, unless they are there: the folder of the environment, with its programs in `bin`.
+/// Gets these requirements, in the form of requirements.txt with a hash for each file, unless they are there: the folder of the environment, with
+/// its programs in `bin`.
 ///
 /// Environment: GUEST_TLS_PYTHON, the path of the Python that it is for (default: `python3` of PATH).
 pub(crate) fn environment(project: &Project, requirements: &str) -> Result<PathBuf> {
@@ -26,7 +27,8 @@ pub(crate) fn environment(project: &Project, requirements: &str) -> Result<PathB
     let list = unfinished.join("requirements.txt");
     fs::write(&list, requirements).with_context(|| format!("can't write {}", list.display()))?;
     let mut pip = Command::new(unfinished.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]);
+    pip.arg(&list);
     Step::new("python: fetching packages from PyPI", pip).run()?;
     fs::rename(&unfinished, &folder).with_context(|| format!("can't move {}", unfinished.display()))?;
     Ok(folder)

