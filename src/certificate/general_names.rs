@@ -68,10 +68,17 @@ impl<'a> GeneralName<'a> {
     }
 }
 
-/// Node's `subjectaltname`, from the content of the extension; none where it can't be read.
-pub(super) fn subject_alt_name(extension: &[u8]) -> Option<String> {
-    let names: Vec<_> = general_names(extension)?.iter().map(|name| Written::new(*name).quoted()).collect();
-    Some(names.join(", "))
+/// Returns Node's `subjectaltname` for the content of the extension.
+///
+/// Where the extension is empty or cannot be read it is an empty DNS name, as in Node 24.22: a name check then does not fall back
+/// to the common name (RFC 6125 section 6.4.4).
+pub(super) fn subject_alt_name(extension: &[u8]) -> String {
+    match general_names(extension) {
+        Some(names) if !names.is_empty() => {
+            names.iter().map(|name| Written::new(*name).quoted()).collect::<Vec<_>>().join(", ")
+        }
+        _ => "DNS:".to_string(),
+    }
 }
 
 /// Node's `infoAccess`, from the content of the extension; none where it can't be read.

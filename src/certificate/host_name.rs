@@ -10,8 +10,9 @@ use crate::error::{Error, ErrorCode};
 /// Says what is wrong where the certificate is not for `host`, which is a DNS name or an IP address.
 ///
 /// An IP address must be among the IP addresses of the subject alternative names. A DNS name must match one of their DNS names;
-/// only where there is none, a common name of the subject. `*` stands for a part of the left-most label of a name with three
-/// labels or more. A dot at the end of `host` does not count.
+/// only where there is none, a common name of the subject. An extension that is empty or unreadable counts as a name that
+/// matches nothing. `*` stands for a part of the left-most label of a name with three labels or more.
+/// A dot at the end of `host` does not count.
 ///
 /// A name with letters beyond ASCII must be given in its ASCII form (`xn--…`, RFC 5891); else it matches nothing.
 ///
@@ -40,14 +41,19 @@ pub(crate) fn mismatch(reason: &str) -> Error {
 
 fn reason(host: &str, x509: &X509<'_>, certificate: &Certificate) -> Option<String> {
     let host = host.strip_suffix('.').unwrap_or(host);
-    let alt_names = x509.extension(extensions::SUBJECT_ALT_NAME).and_then(general_names).unwrap_or_default();
-    let dns_names: Vec<String> = alt_names
+    let extension = x509.extension(extensions::SUBJECT_ALT_NAME);
+    let alt_names = extension.and_then(general_names).unwrap_or_default();
+    let mut dns_names: Vec<String> = alt_names
         .iter()
         .filter_map(|name| match name {
             GeneralName::Dns(name) => Some(text::latin1(name)),
             _ => None,
         })
         .collect();
+    // An extension that is empty or cannot be read names nobody: the common name does not count in its place.
+    if extension.is_some() && alt_names.is_empty() {
+        dns_names.push(String::new());
+    }
     if is_ip(host) {
         let addresses: Vec<_> = alt_names.iter().filter_map(address).collect();
         let wanted = host.parse::<IpAddr>().ok();

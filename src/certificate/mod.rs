@@ -89,7 +89,7 @@ impl Certificate {
         Self {
             subject: names::attributes(x509.subject),
             issuer: names::attributes(x509.issuer),
-            subjectaltname: x509.extension(extensions::SUBJECT_ALT_NAME).and_then(general_names::subject_alt_name),
+            subjectaltname: x509.extension(extensions::SUBJECT_ALT_NAME).map(general_names::subject_alt_name),
             info_access: x509.extension(extensions::AUTHORITY_INFO_ACCESS).and_then(general_names::info_access),
             ca: extensions::Usage::new(&x509).is_some_and(|usage| usage.is_ca()),
             modulus: key.modulus,

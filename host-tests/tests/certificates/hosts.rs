@@ -20,7 +20,7 @@ pub(crate) fn rows() -> Vec<Row> {
 
 type HostRow = (&'static str, &'static str, fn() -> Odd, bool);
 
-const HOSTS: [HostRow; 32] = [
+const HOSTS: [HostRow; 34] = [
     ("the name itself is good", "a.test", || dns(&["a.test"]), true),
     ("case does not count", "A.Test", || dns(&["a.tEST"]), true),
     ("a dot at the host's end does not count", "a.test.", || dns(&["a.test"]), true),
@@ -48,6 +48,9 @@ const HOSTS: [HostRow; 32] = [
         || Odd::named(&[element(0x81, b"me@a.test")]),
         true,
     ),
+    // Node before 24.22 takes the common name in these two; xtask/locks has the version that is asked.
+    ("the common name does not count beside alternative names that are none", "odd.test", || Odd::named(&[]), false),
+    ("the common name does not count beside alternative names that are not readable", "odd.test", unreadable, false),
     ("one of several common names is enough", "b.test", || common_names(&["a.test", "b.test"]), true),
     ("none of several common names", "c.test", || common_names(&["a.test", "b.test"]), false),
     ("a certificate without a name is for nobody", "a.test", || common_names(&[]), false),
@@ -72,6 +75,10 @@ fn common_names(names: &[&str]) -> Odd {
 fn addresses() -> Odd {
     let v6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     Odd::named(&[element(0x87, &[127, 0, 0, 1]), element(0x87, &v6)])
+}
+
+fn unreadable() -> Odd {
+    Odd { extensions: vec![extension(SUBJECT_ALT_NAME, &[0x30, 5, 1])], ..Odd::default() }
 }
 
 async fn check(host: &str, odd: Odd, good: bool) -> Result<()> {
