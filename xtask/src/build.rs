@@ -36,10 +36,15 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 /// Sets up all and builds the component, as a step of another command: prints one line when there was nothing to do.
 pub(crate) fn step(project: &Project) -> Result<WasmStd> {
     let wasm_std = setup::everything(project)?;
-    let built = Built::new(project, &wasm_std, PROFILE)?;
-    println!("{}", built.summary());
-    built.check()?;
+    product(project, &wasm_std)?;
     Ok(wasm_std)
+}
+
+/// Builds the component, as a step of another command that has set up what it needs.
+pub(crate) fn product(project: &Project, wasm_std: &WasmStd) -> Result<()> {
+    let built = Built::new(project, wasm_std, PROFILE)?;
+    println!("{}", built.summary());
+    built.check()
 }
 
 /// A built component.
