@@ -32,7 +32,8 @@ pub(crate) struct Arguments {
     /// Measure in this JavaScript engine instead of wasmtime; there is no native ring then, and nothing over TCP
     #[arg(long, value_enum)]
     engine: Option<Engine>,
-    /// Also write one JSON object a line: figure, impl, unit, value, low and high (the median's 95 % interval)
+    /// Where to write one JSON object a line: figure, impl, unit, value, low and high (the median's 95 % interval), each as soon as it is
+    /// measured [default: target/benches/wasmtime.json, or the engine's name]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -51,10 +52,13 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 
     let mut harness = Command::new(folder.join(HARNESS).join("bench-harness"));
     harness.current_dir(&project.root).env("CRITERION_HOME", folder.join("criterion"));
-    let json = arguments.json.as_ref().map(std::path::absolute).transpose().context("the JSON file's path")?;
+    // Where the component and the tools are: the harness itself lies in another target folder.
+    harness.env("CARGO_TARGET_DIR", &project.target);
+    let name = arguments.engine.map_or("wasmtime", Engine::name);
+    let json = arguments.json.clone().unwrap_or_else(|| folder.join(format!("{name}.json")));
+    let json = std::path::absolute(json).context("the JSON file's path is no path")?;
     match arguments.engine {
         Some(engine) => {
-            let json = json.unwrap_or_else(|| folder.join(format!("{}.json", engine.name())));
             let form = if arguments.quick { "quick" } else { "full" };
             let mut script = engine.command(project)?;
             script.arg(workspace(project).join("js/bench.mjs")).arg(&json).arg(form).args(&arguments.filter).arg("--");
@@ -73,10 +77,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             if arguments.quick {
                 harness.arg("--quick");
             }
-            if let Some(json) = json {
-                harness.arg("--json").arg(json);
-            }
-            harness.args(&arguments.filter);
+            harness.arg("--json").arg(json).args(&arguments.filter);
         }
     }
     let status = harness.status().context("can't start the harness")?;

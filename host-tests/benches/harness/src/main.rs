@@ -7,7 +7,7 @@ mod table;
 mod tcp;
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,14 +26,14 @@ struct Arguments {
     #[arg(long, value_name = "NAME=FILE", value_parser = named)]
     component: Vec<(String, PathBuf)>,
     /// Measure nothing: print the table of what is in this file
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", conflicts_with = "json")]
     show: Option<PathBuf>,
     /// A few samples of each instead of many
     #[arg(long)]
     quick: bool,
-    /// One JSON object a line, for each figure
-    #[arg(long)]
-    json: Option<PathBuf>,
+    /// Where to write one JSON object a line, for each figure
+    #[arg(long, default_value = "figures.json")]
+    json: PathBuf,
     /// Only figures whose names contain one of these
     filter: Vec<String>,
 }
@@ -60,22 +60,43 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     implementations.push(Implementation::native("ring-native", bench_ring::figures()));
 
+    let file = File::create(&arguments.json);
+    let file = file.with_context(|| format!("can't write {}", arguments.json.display()))?;
+    let mut record = Record { measured: Vec::new(), file };
+    let ended = measure(arguments, &mut implementations, &mut record);
+    // Also of what was measured before something failed.
+    print!("\n{}", table::table(&record.measured));
+    println!("figures: {}", arguments.json.display());
+    ended
+}
+
+fn measure(arguments: &Arguments, implementations: &mut [Implementation], record: &mut Record) -> Result<()> {
     let wanted = |name: &str| arguments.filter.is_empty() || arguments.filter.iter().any(|part| name.contains(part));
     let (mut criterion, rounds) = criterion(arguments.quick);
-    let mut measured = Vec::new();
     // The first implementation, which is ours, has every figure.
     for name in implementations[0].names() {
         if wanted(&name) {
-            measured.extend(implementation::measure(&mut criterion, &name, &mut implementations, rounds)?);
+            for one in implementation::measure(&mut criterion, &name, implementations, rounds)? {
+                record.add(one)?;
+            }
         }
     }
-    measured.extend(tcp::measure(&wanted, arguments.quick)?);
+    tcp::measure(&wanted, arguments.quick, &mut |one| record.add(one))
+}
 
-    print!("\n{}", table::table(&measured));
-    if let Some(path) = &arguments.json {
-        write(path, &measured).with_context(|| format!("can't write {}", path.display()))?;
+/// What was measured, in memory and in the JSON file, which has each figure as soon as there is one.
+struct Record {
+    measured: Vec<Measured>,
+    file: File,
+}
+
+impl Record {
+    fn add(&mut self, one: Measured) -> Result<()> {
+        let line = serde_json::to_string(&one)?;
+        writeln!(self.file, "{line}").context("can't write a figure")?;
+        self.measured.push(one);
+        Ok(())
     }
-    Ok(())
 }
 
 /// How a figure is measured, and in how many rounds.
@@ -88,15 +109,6 @@ fn criterion(quick: bool) -> (Criterion, usize) {
         let criterion = criterion.sample_size(30).warm_up_time(Duration::from_millis(200));
         (criterion.measurement_time(Duration::from_secs(1)), 5)
     }
-}
-
-fn write(path: &PathBuf, measured: &[Measured]) -> Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    for one in measured {
-        serde_json::to_writer(&mut file, one)?;
-        writeln!(file)?;
-    }
-    Ok(file.flush()?)
 }
 
 fn read(path: &PathBuf) -> Result<Vec<Measured>> {

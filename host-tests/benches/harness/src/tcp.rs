@@ -20,17 +20,20 @@ use tokio_rustls::client::TlsStream;
 
 use crate::table::{Measured, OURS};
 
-/// Measures what is wanted.
-pub(crate) fn measure(wanted: &dyn Fn(&str) -> bool, quick: bool) -> Result<Vec<Measured>> {
+/// Measures what is wanted, and gives each figure to `record`.
+pub(crate) fn measure(
+    wanted: &dyn Fn(&str) -> bool,
+    quick: bool,
+    record: &mut dyn FnMut(Measured) -> Result<()>,
+) -> Result<()> {
     let (bytes, connections, idle) = if quick { (32 << 20, 100, 200) } else { (256 << 20, 1000, 1000) };
     let runtime = tokio::runtime::Runtime::new()?;
-    let mut measured = Vec::new();
     let mut add = |figure: &str, unit: &str, work: &dyn Fn() -> Result<f64>| -> Result<()> {
         if wanted(figure) {
             let value = work().with_context(|| figure.to_string())?;
             let (figure, implementation) = (figure.to_string(), OURS.to_string());
             println!("{figure}: {value:.2} {unit}");
-            measured.push(Measured { figure, implementation, unit: unit.to_string(), value, low: None, high: None });
+            record(Measured { figure, implementation, unit: unit.to_string(), value, low: None, high: None })?;
         }
         Ok(())
     };
@@ -44,8 +47,7 @@ pub(crate) fn measure(wanted: &dyn Fn(&str) -> bool, quick: bool) -> Result<Vec<
     let ends = (usual(Setup::client(Kind::P256)), usual(Setup::server(Kind::P256)));
     add("component, connections", "/s", &|| runtime.block_on(connect_often(&ends, connections)))?;
     add("component, memory of an idle connection", "KiB", &|| runtime.block_on(idle_memory(&ends, idle)))?;
-    add("component, from its code to the first byte", "ms", &|| runtime.block_on(first_byte(&ends)))?;
-    Ok(measured)
+    add("component, from its code to the first byte", "ms", &|| runtime.block_on(first_byte(&ends)))
 }
 
 fn usual(setup: Setup) -> Setup {
