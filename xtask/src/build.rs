@@ -1,6 +1,6 @@
 //! `cargo xtask build`: the component.
 
-use std::{fs, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
     let wasm_std = WasmStd::ensure(project)?;
-    let built = Built::new(project, &wasm_std, &arguments.profile)?;
+    let built = Built::new(project, &wasm_std, &arguments.profile, &project.components())?;
     built.lines.iter().for_each(|line| eprintln!("{line}"));
     print!("{}", built.report()?);
     built.check()?;
@@ -42,7 +42,12 @@ pub(crate) fn step(project: &Project) -> Result<WasmStd> {
 
 /// Builds the component, as a step of another command that has set up what it needs.
 pub(crate) fn product(project: &Project, wasm_std: &WasmStd) -> Result<()> {
-    let built = Built::new(project, wasm_std, PROFILE)?;
+    product_in(project, wasm_std, &project.components())
+}
+
+/// As [`product`], written to the folder `place`.
+pub(crate) fn product_in(project: &Project, wasm_std: &WasmStd, place: &Path) -> Result<()> {
+    let built = Built::new(project, wasm_std, PROFILE, place)?;
     println!("{}", built.summary());
     built.check()
 }
@@ -61,7 +66,8 @@ struct Built {
 }
 
 impl Built {
-    fn new(project: &Project, wasm_std: &WasmStd, profile: &str) -> Result<Self> {
+    /// Builds it, and writes it to the folder `place`.
+    fn new(project: &Project, wasm_std: &WasmStd, profile: &str, place: &Path) -> Result<Self> {
         let guest::Built { path: output, lines } =
             guest::build(project, wasm_std, &project.root, "guest-tls", profile)?;
         let lines = if lines.iter().any(|line| line.starts_with("warning")) { lines } else { Vec::new() };
@@ -70,7 +76,7 @@ impl Built {
             .with_context(|| format!("cargo built the component, but can't read {}", output.display()))?;
         let named = component::strip(&wasm, |name| !name.starts_with(".debug_"))?;
         let shipped = component::strip(&wasm, |_| false)?;
-        let path = project.component();
+        let path = place.join("guest-tls.wasm");
         let changed = write_if_changed(&path, &shipped)?;
         write_if_changed(&path.with_extension("names.wasm"), &named)?;
         let path = path.strip_prefix(&project.root).unwrap_or(&path).display().to_string();

@@ -10,7 +10,8 @@
 //! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
 //! [`ct`], [`load`], [`differential`], [`package`], [`hosts`], [`postgres`], [`cli`], [`p3`]); what they share is in [`project`] (where things are), [`step`] (running a
 //! command with progress), [`wasm_std`], [`tools`], [`npm`] and [`pypi`] (getting what is missing), [`guest`] (building components to measure, and
-//! examples), [`compose`] (putting components together), [`engine`] (running components in JavaScript engines) and [`component`] (reading
+//! examples), [`compose`] (putting components together), [`engine`] (running components in JavaScript engines),
+//! [`libraries`] (the components with each standard library) and [`component`] (reading
 //! WebAssembly).
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ mod engine;
 mod fuzz;
 mod guest;
 mod hosts;
+mod libraries;
 mod lint;
 mod load;
 mod npm;

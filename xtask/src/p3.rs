@@ -1,6 +1,11 @@
 //! `cargo xtask p3`: the component for programs of WASI 0.3.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -23,7 +28,7 @@ pub(crate) struct Arguments {}
 /// Runs the command.
 pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
     let wasm_std = WasmStd::ensure(project)?;
-    let built = component(project, &wasm_std)?;
+    let built = component(project, &wasm_std, &project.components())?;
     print!("{}", built.report());
     programs(project, &wasm_std)?;
     Ok(ExitCode::SUCCESS)
@@ -31,8 +36,14 @@ pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
 
 /// Builds the component and all programs that are tested with it.
 pub(crate) fn everything(project: &Project, wasm_std: &WasmStd) -> Result<()> {
-    println!("{}", component(project, wasm_std)?.summary());
+    product_in(project, wasm_std, &project.components())?;
     programs(project, wasm_std)
+}
+
+/// Builds the component alone, and writes it to the folder `place`.
+pub(crate) fn product_in(project: &Project, wasm_std: &WasmStd, place: &Path) -> Result<()> {
+    println!("{}", component(project, wasm_std, place)?.summary());
+    Ok(())
 }
 
 /// Builds the programs. The component has to be there.
@@ -66,10 +77,10 @@ impl Built {
 }
 
 /// Builds the component in both forms, and checks the promises about size, imports and exports.
-fn component(project: &Project, wasm_std: &WasmStd) -> Result<Built> {
+fn component(project: &Project, wasm_std: &WasmStd, place: &Path) -> Result<Built> {
     let output = guest::build(project, wasm_std, &project.root, "guest-tls-p3", build::PROFILE)?.path;
     let wasm = fs::read(&output).with_context(|| format!("can't read {}", output.display()))?;
-    let path = project.component().with_file_name("guest-tls-p3.wasm");
+    let path = place.join("guest-tls-p3.wasm");
     let open = path.with_extension("config.wasm");
     write_if_changed(
         &path.with_extension("names.wasm"),

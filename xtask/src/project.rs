@@ -39,9 +39,14 @@ impl Project {
         command
     }
 
+    /// Where finished components lie.
+    pub(crate) fn components(&self) -> PathBuf {
+        self.target.join("components")
+    }
+
     /// Where the finished component lies.
     pub(crate) fn component(&self) -> PathBuf {
-        self.target.join("components/guest-tls.wasm")
+        self.components().join("guest-tls.wasm")
     }
 
     /// Where the tools are that tests start by path, such as Node.

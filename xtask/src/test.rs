@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     build, cli, ct,
     engine::{self, Engine},
-    hosts, p3, postgres,
+    hosts, libraries, p3, postgres,
     project::Project,
     rows,
     step::{Step, seconds},
@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// Run nothing but the library's tests, and the component's against real peers, in this JavaScript engine; may be given several times
     #[arg(long, value_enum)]
     engine: Vec<Engine>,
+    /// Also build the components with each standard library that can be had, rustup's and Debian's, and check what they import
+    #[arg(long)]
+    libraries: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
     /// For the test programs, such as --nocapture
@@ -50,7 +53,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             results.push(in_engine(project, &wasm_std, *engine, arguments));
             results.push(peers_of(project, *engine, arguments));
         }
-        return Ok(conclusion(&results, arguments));
+        return Ok(conclusion(&results, "", arguments));
     }
     // Without these there is nothing to test with; what they need to say is in their errors.
     let wasm_std = note(&mut results, "set up and build", || build::step(project));
@@ -104,13 +107,21 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     let own = ["--package", "xtask", "--package", "compose", "--package", "contract", "--profile", "xtask"];
     results.push(tests("xtask", arguments, project.cargo(), &own));
 
-    Ok(conclusion(&results, arguments))
+    let mut left_out = String::new();
+    if arguments.libraries {
+        results.push(Outcome::of("standard libraries", || {
+            let checked = libraries::check(project);
+            left_out = checked.left_out;
+            Ok(Counts { passed: checked.passed, failed: checked.failed })
+        }));
+    }
+    Ok(conclusion(&results, &left_out, arguments))
 }
 
-/// Prints how the steps went.
-fn conclusion(results: &[Outcome], arguments: &Arguments) -> ExitCode {
+/// Prints how the steps went, and what was left out.
+fn conclusion(results: &[Outcome], left_out: &str, arguments: &Arguments) -> ExitCode {
     let counts = results.iter().fold(Counts::default(), |sum, outcome| sum + outcome.counts);
-    println!("\n{}", table(results));
+    println!("\n{}\n{left_out}", table(results).trim_end());
     if counts == Counts::default() {
         eprintln!("no test ran: no name contains {:?}", arguments.filter.as_deref().unwrap_or_default());
     }
@@ -445,7 +456,7 @@ mod tests {
         assert_eq!(judged(passed, true), passed);
         assert_eq!(judged(passed, false), Counts { passed: 2, failed: 1 });
         assert_eq!(judged(failed, false), failed);
-        let arguments = Arguments { engine: Vec::new(), filter: None, arguments: Vec::new() };
+        let arguments = Arguments { engine: Vec::new(), libraries: false, filter: None, arguments: Vec::new() };
         let missing = Command::new("/nonexistent/cargo");
         assert_eq!(tests("missing", &arguments, missing, &[]).counts, judged(none, false));
     }

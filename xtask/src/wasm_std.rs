@@ -37,20 +37,30 @@ pub(crate) struct WasmStd {
 }
 
 impl WasmStd {
-    /// Finds the library, or gets it.
+    /// Finds the library, or gets it, by the first way that works of those that the user lets be tried.
     pub(crate) fn ensure(project: &Project) -> Result<Self> {
+        let allowed: Vec<_> = Way::ALL.into_iter().filter(|way| way.is_allowed()).collect();
+        Self::by(project, &allowed)
+    }
+
+    /// Finds this library, or gets it.
+    pub(crate) fn of(project: &Project, library: Library) -> Result<Self> {
+        Self::by(project, library.ways())
+    }
+
+    fn by(project: &Project, allowed: &[Way]) -> Result<Self> {
         let toolchain = Toolchain::active(project)?;
-        if let Some(found) = Self::find(project, &toolchain)? {
+        if let Some(found) = Self::find(project, &toolchain, allowed)? {
             return Ok(found);
         }
         let lock = project.lock("setup")?;
-        if let Some(found) = Self::find(project, &toolchain)? {
+        if let Some(found) = Self::find(project, &toolchain, allowed)? {
             return Ok(found);
         }
         let mut failures = Vec::new();
         for way in Way::ALL {
-            let attempt = if !way.allowed() {
-                Err(anyhow!("not tried, since {CHOICE} leaves it out"))
+            let attempt = if !allowed.contains(&way) {
+                Err(anyhow!("not tried: it is left out here, or by {CHOICE}"))
             } else {
                 match way {
                     Way::Toolchain => Err(anyhow!("{} has no libstd", toolchain.wasm_folder().display())),
@@ -60,7 +70,7 @@ impl WasmStd {
             };
             match attempt {
                 Ok(()) => {
-                    let found = Self::find(project, &toolchain)?;
+                    let found = Self::find(project, &toolchain, allowed)?;
                     return found.with_context(|| {
                         format!("{} ended well, and yet there is no standard library for {TARGET}", way.title())
                     });
@@ -72,8 +82,9 @@ impl WasmStd {
     }
 
     /// The library where it is already there. No network, and a few short-lived processes at most.
-    fn find(project: &Project, toolchain: &Toolchain) -> Result<Option<Self>> {
-        if (Way::Toolchain.allowed() || Way::Rustup.allowed()) && has_libstd(&toolchain.wasm_folder()) {
+    fn find(project: &Project, toolchain: &Toolchain, allowed: &[Way]) -> Result<Option<Self>> {
+        let is_toolchains = allowed.iter().any(|way| matches!(way, Way::Toolchain | Way::Rustup));
+        if is_toolchains && has_libstd(&toolchain.wasm_folder()) {
             let key = key(&[&toolchain.version]);
             return Ok(Some(Self {
                 origin: format!("in the toolchain {}", toolchain.sysroot.display()),
@@ -81,7 +92,7 @@ impl WasmStd {
                 sysroot: None,
             }));
         }
-        if !Way::Debian.allowed() {
+        if !allowed.contains(&Way::Debian) {
             return Ok(None);
         }
         let Some(debian) = DebianCompiler::installed() else {
@@ -204,8 +215,36 @@ impl DebianCompiler {
     }
 }
 
+/// A build of the library. They differ in their C library, and so in what a component would import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Library {
+    /// Rust's own, in the toolchain.
+    Rustups,
+    /// That which is made of Debian's packages.
+    Debians,
+}
+
+impl Library {
+    pub(crate) const ALL: [Self; 2] = [Self::Rustups, Self::Debians];
+
+    /// Its name in paths, and for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rustups => "rustup",
+            Self::Debians => "debian",
+        }
+    }
+
+    fn ways(self) -> &'static [Way] {
+        match self {
+            Self::Rustups => &[Way::Toolchain, Way::Rustup],
+            Self::Debians => &[Way::Debian],
+        }
+    }
+}
+
 /// The ways to the library, in the order in which they are tried.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Toolchain,
     Rustup,
@@ -224,7 +263,7 @@ impl Way {
     }
 
     /// Whether the user lets it be tried: the environment variable [`CHOICE`] names the ways that may be, all of them if unset.
-    fn allowed(self) -> bool {
+    fn is_allowed(self) -> bool {
         let name = match self {
             Self::Toolchain => "toolchain",
             Self::Rustup => "rustup",

@@ -1,13 +1,13 @@
 //! `cargo xtask wit`: the contract.
 
-use std::{collections::BTreeSet, fs, process::ExitCode};
+use std::{collections::BTreeSet, fs, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use wit_component::WitPrinter;
 use wit_parser::{PackageId, Resolve, WorldId, WorldKey, decoding};
 
 use crate::{
-    component::{self, Interface},
+    component::{Interface, interface},
     project::{Project, write_if_changed},
 };
 
@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
     if arguments.write {
-        let changed = write_if_changed(&project.root.join(DOCUMENT), document(&read(project)?)?.as_bytes())?;
+        let changed =
+            write_if_changed(&project.root.join(DOCUMENT), document(&read(&project.component())?)?.as_bytes())?;
         println!("{DOCUMENT}: {}", if changed { "written" } else { "as it was" });
     }
     println!("{}", check(project)?);
@@ -32,6 +33,11 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 
 /// Checks the contract: what was found to be right, as a line for people.
 pub(crate) fn check(project: &Project) -> Result<String> {
+    check_of(project, &project.component())
+}
+
+/// As [`check`], of the component at this path.
+pub(crate) fn check_of(project: &Project, component: &Path) -> Result<String> {
     let mut resolve = Resolve::default();
     let (package, _) =
         resolve.push_dir(project.root.join("wit")).map_err(|error| anyhow::anyhow!("wit/ is wrong\n{error:#}"))?;
@@ -42,12 +48,12 @@ pub(crate) fn check(project: &Project) -> Result<String> {
     let world = world(&resolve, package, WORLD)?;
     let right = format!("wit: {name} is right, world {}", worlds.join(", "));
 
-    if !project.component().is_file() {
+    if !component.is_file() {
         return Ok(format!("{right}; the component is not built"));
     }
-    let wasm = read(project)?;
+    let wasm = read(component)?;
     let mut wrong = Vec::new();
-    let differences = differences(&world, &component::interface(&wasm)?);
+    let differences = differences(&world, &interface(&wasm)?);
     if !differences.is_empty() {
         wrong.push(format!("the component doesn't keep to the world `{WORLD}`: {}", differences.join("; ")));
     }
@@ -63,9 +69,8 @@ pub(crate) fn check(project: &Project) -> Result<String> {
     Ok(format!("{right}; the component keeps to it, and to {DOCUMENT}"))
 }
 
-fn read(project: &Project) -> Result<Vec<u8>> {
-    let path = project.component();
-    fs::read(&path).with_context(|| format!("can't read {}: run `cargo xtask build`", path.display()))
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("can't read {}: run `cargo xtask build`", path.display()))
 }
 
 /// A component's world as text: what `wasm-tools component wit` prints.
@@ -130,10 +135,10 @@ mod tests {
 
     #[test]
     fn a_component_may_import_less_and_export_neither_more_nor_less() {
-        let world = interface(&["wasi:io/poll@0.2.12", "wasi:io/streams@0.2.12"], &["guest:tls/socket@0.1.0"]);
-        let good = interface(&["wasi:io/poll@0.2.6", "wasi:io/error@0.2.6"], &["guest:tls/socket@0.1.0"]);
+        let world = of(&["wasi:io/poll@0.2.12", "wasi:io/streams@0.2.12"], &["guest:tls/socket@0.1.0"]);
+        let good = of(&["wasi:io/poll@0.2.6", "wasi:io/error@0.2.6"], &["guest:tls/socket@0.1.0"]);
         assert!(differences(&world, &good).is_empty());
-        let bad = interface(&["wasi:cli/exit@0.2.6"], &["guest:tls/server@0.1.0"]);
+        let bad = of(&["wasi:cli/exit@0.2.6"], &["guest:tls/server@0.1.0"]);
         let expected = [
             "it doesn't export guest:tls/socket@0.1.0",
             "it exports guest:tls/server@0.1.0",
@@ -147,7 +152,7 @@ mod tests {
         let mut resolve = Resolve::default();
         let package = resolve
             .push_str("test.wit", "package a:b@1.2.3; interface i { f: func(); } world tls { import i; export i; }")?;
-        assert_eq!(world(&resolve, package, "tls")?, interface(&["a:b/i@1.2.3"], &["a:b/i@1.2.3"]));
+        assert_eq!(world(&resolve, package, "tls")?, of(&["a:b/i@1.2.3"], &["a:b/i@1.2.3"]));
         assert!(world(&resolve, package, "other").is_err());
         Ok(())
     }
@@ -167,7 +172,7 @@ mod tests {
         assert!(document(b"no wasm").is_err());
     }
 
-    fn interface(imports: &[&str], exports: &[&str]) -> Interface {
+    fn of(imports: &[&str], exports: &[&str]) -> Interface {
         let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         Interface { imports: set(imports), exports: set(exports) }
     }
