@@ -38,6 +38,14 @@ pub(crate) fn command(
     Ok(output)
 }
 
+/// Compiles the program that [`plug`] and [`no_config`] run.
+pub(crate) fn build(project: &Project) -> Result<()> {
+    let mut cargo = project.cargo();
+    cargo.args(["build", "--package", "compose", "--profile", "xtask"]);
+    Step::new("build: what puts components together", cargo).run()?;
+    Ok(())
+}
+
 /// Wires what the component `socket` imports to what `plug` exports, as `wac plug` does, and writes the result to `output`.
 pub(crate) fn plug(project: &Project, socket: &Path, plug: &Path, output: &Path) -> Result<()> {
     let mut cargo = project.cargo();

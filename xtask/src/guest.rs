@@ -32,10 +32,13 @@ pub(crate) fn build(
     // Said here and not in the manifest: for a library that is also an rlib cargo leaves out the link-time optimisation, and whoever depends
     // on one that is a cdylib writes another file of the same name.
     let library = ["--lib", "--crate-type", "cdylib"];
-    compile(project, wasm_std, workspace, package, profile, &library, &package.replace('-', "_"))
+    let folder = wasm_std.target_folder(project);
+    compile(project, wasm_std, workspace, package, profile, &library, &folder, &package.replace('-', "_"))
 }
 
 /// As [`build`], but of a command: `package` is a program of its name.
+///
+/// Commands have a folder of their own: cargo works in a folder one at a time, and the last step of the component has one thread.
 pub(crate) fn build_command(
     project: &Project,
     wasm_std: &WasmStd,
@@ -43,9 +46,11 @@ pub(crate) fn build_command(
     package: &str,
     profile: &str,
 ) -> Result<Built> {
-    compile(project, wasm_std, workspace, package, profile, &["--bin", package], package)
+    let folder = wasm_std.target_folder(project).join("commands");
+    compile(project, wasm_std, workspace, package, profile, &["--bin", package], &folder, package)
 }
 
+#[allow(clippy::too_many_arguments, reason = "what `cargo rustc` is told, for two callers")]
 fn compile(
     project: &Project,
     wasm_std: &WasmStd,
@@ -53,10 +58,11 @@ fn compile(
     package: &str,
     profile: &str,
     what: &[&str],
+    target: &Path,
     name: &str,
 ) -> Result<Built> {
     let mut cargo = wasm_std.cargo(project);
-    cargo.current_dir(workspace);
+    cargo.current_dir(workspace).env("CARGO_TARGET_DIR", target);
     cargo.args(["rustc", "--package", package]).args(what);
     cargo.args(["--target", wasm_std::TARGET, "--profile", profile]);
     cargo.env(format!("CARGO_PROFILE_{}_STRIP", profile.to_uppercase().replace('-', "_")), "false");
@@ -65,7 +71,7 @@ fn compile(
     cargo.envs(variables.map(|(name, value)| (format!("{name}_{}", wasm_std::TARGET.replace('-', "_")), value)));
     let outcome = Step::new(format!("build: {package} for {}, profile {profile}", wasm_std::TARGET), cargo).run()?;
     let folder = if profile == "dev" { "debug" } else { profile };
-    let path = wasm_std.target_folder(project).join(wasm_std::TARGET).join(folder).join(format!("{name}.wasm"));
+    let path = target.join(wasm_std::TARGET).join(folder).join(format!("{name}.wasm"));
     ensure!(path.is_file(), "cargo built {package}, but there is no {}", path.display());
     Ok(Built { path, lines: outcome.lines })
 }

@@ -38,8 +38,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     let wasm_std = WasmStd::ensure(project)?;
     let openssl = Tool::OPENSSL.program(project)?;
     let wasmtime = Tool::WASMTIME.program(project)?;
-    build::product(project, &wasm_std)?;
-    let command = cli::compiled(project, &wasm_std)?;
+    let command = cli::from_nothing(project, &wasm_std)?;
     Demo { folder: credentials(project, &openssl)?, openssl, wasmtime, command }.run(project)?;
     println!("demo: ok");
     Ok(ExitCode::SUCCESS)
