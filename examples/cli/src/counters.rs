@@ -23,6 +23,7 @@ pub(crate) struct Counters {
     /// Connections that were closed at once, since there were as many as there may be.
     pub(crate) rejected: Counter,
     open: Gauge,
+    lingering: Gauge,
     handshakes: Family<Handshake, Counter>,
     failures: Family<Failed, Counter>,
     bytes: Family<Direction, Counter>,
@@ -70,6 +71,7 @@ impl Counters {
             accepted: Counter::default(),
             rejected: Counter::default(),
             open: Gauge::default(),
+            lingering: Gauge::default(),
             handshakes: Family::default(),
             failures: Family::default(),
             bytes: Family::default(),
@@ -83,6 +85,8 @@ impl Counters {
         registry.register("connections_accepted", "Connections taken", counters.accepted.clone());
         registry.register("connections_rejected", "Connections closed at once: too many", counters.rejected.clone());
         registry.register("connections_open", "Connections that are open", counters.open.clone());
+        let help = "Connections that were given up, and whose peer does not take the last bytes; they count for --max-connections";
+        registry.register("connections_lingering", help, counters.lingering.clone());
         registry.register("handshakes", "TLS handshakes that succeeded", counters.handshakes.clone());
         registry.register(
             "connection_errors",
@@ -100,6 +104,7 @@ impl Counters {
 
     /// All of them as text.
     pub(crate) fn text(&self) -> String {
+        self.lingering.set(crate::net::lingering() as i64);
         let mut text = String::new();
         // A string takes whatever is written.
         let _ = text::encode(&mut text, &self.registry);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use wasip2::cli::terminal_stdin::get_terminal_stdin;
@@ -16,18 +17,28 @@ use wasip2::sockets::tcp::{ShutdownType, TcpSocket};
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 use crate::failure::{Failure, Result};
-use crate::runtime::Source;
+use crate::runtime::{self, Source};
 
 /// Bytes that come, and bytes that go: a TCP connection, or the standard streams.
+///
+/// When it is dropped while the other side has yet to take what was written, the host keeps it for as long as that lasts, and
+/// [`lingering`] counts it: to drop an output stream of WASI 0.2 waits for its last write, and with it the whole program.
 pub(crate) struct Duplex {
+    streams: Rc<Streams>,
+    /// Whether standard input is over where the other side has ended.
+    ends_with_other: bool,
+    /// Whether nothing more is read.
+    over: Cell<bool>,
+}
+
+/// What the host has for it.
+struct Streams {
     // Children go before what they belong to: that is the order of the fields.
     readable: Source,
     writable: Source,
     input: InputStream,
     output: OutputStream,
     socket: Option<TcpSocket>,
-    /// Whether nothing more is read: who sits at a terminal has nobody to talk to once the other side has ended.
-    over: Cell<bool>,
 }
 
 /// What a stream has for its reader.
@@ -46,29 +57,34 @@ pub(crate) struct Broken(String);
 
 impl Duplex {
     fn new(input: InputStream, output: OutputStream, socket: Option<TcpSocket>) -> Duplex {
-        Duplex {
-            readable: Source::new(input.subscribe()),
-            writable: Source::new(output.subscribe()),
-            input,
-            output,
-            socket,
-            over: Cell::new(false),
-        }
+        let (readable, writable) = (Source::new(input.subscribe()), Source::new(output.subscribe()));
+        let streams = Rc::new(Streams { readable, writable, input, output, socket });
+        Duplex { streams, ends_with_other: false, over: Cell::new(false) }
     }
 
-    /// Standard input and standard output.
+    /// Standard input and standard output. Where the other side ends, what a file or a pipe has yet to say is still passed on; who sits at a
+    /// terminal has nobody to talk to any more.
     pub(crate) fn standard() -> Duplex {
-        Duplex::new(wasip2::cli::stdin::get_stdin(), wasip2::cli::stdout::get_stdout(), None)
+        let mut duplex = Duplex::new(wasip2::cli::stdin::get_stdin(), wasip2::cli::stdout::get_stdout(), None);
+        duplex.ends_with_other = get_terminal_stdin().is_some();
+        duplex
+    }
+
+    /// Standard input and standard output of who is here for what the other side says: where that has ended, all is over.
+    pub(crate) fn standard_for_answers() -> Duplex {
+        let mut duplex = Duplex::standard();
+        duplex.ends_with_other = true;
+        duplex
     }
 
     /// Where bytes come from.
     pub(crate) fn input(&self) -> &InputStream {
-        &self.input
+        &self.streams.input
     }
 
     /// Where bytes go to.
     pub(crate) fn output(&self) -> &OutputStream {
-        &self.output
+        &self.streams.output
     }
 
     /// Whether nothing more is to be read, whatever comes: see [`Self::shut_down`].
@@ -81,7 +97,7 @@ impl Duplex {
         if self.over.get() {
             return Ok(Read::End);
         }
-        match self.input.read(max as u64) {
+        match self.streams.input.read(max as u64) {
             Ok(bytes) if bytes.is_empty() => Ok(Read::Pending),
             Ok(bytes) => Ok(Read::Data(bytes)),
             Err(StreamError::Closed) => Ok(Read::End),
@@ -91,39 +107,39 @@ impl Duplex {
 
     /// How many bytes may be written now.
     pub(crate) fn room(&self) -> std::result::Result<usize, Broken> {
-        Ok(self.output.check_write().map_err(Broken::of)? as usize)
+        Ok(self.streams.output.check_write().map_err(Broken::of)? as usize)
     }
 
     /// Writes as many as [`Self::room`] said, or fewer.
     pub(crate) fn write(&self, bytes: &[u8]) -> std::result::Result<(), Broken> {
-        self.output.write(bytes).map_err(Broken::of)
+        self.streams.output.write(bytes).map_err(Broken::of)
     }
 
     /// Asks that what was written goes out; [`Self::room`] is 0 until it has.
     pub(crate) fn start_flush(&self) -> std::result::Result<(), Broken> {
-        self.output.flush().map_err(Broken::of)
+        self.streams.output.flush().map_err(Broken::of)
     }
 
-    /// Says that nothing more will be written. What was written has to be out. Standard input ends by it where that is a terminal; a file
-    /// or a pipe goes on.
+    /// Says that nothing more will be written. What was written has to be out. Of the standard streams, it may be that nothing more
+    /// is read, either: see [`Self::standard`].
     pub(crate) fn shut_down(&self) {
-        match &self.socket {
+        match &self.streams.socket {
             Some(socket) => {
                 // Where the other side is gone already, there is nobody to tell.
                 let _ = socket.shutdown(ShutdownType::Send);
             }
-            None => self.over.set(get_terminal_stdin().is_some()),
+            None => self.over.set(self.ends_with_other),
         }
     }
 
     /// Whether there may be something to read since [`Read::Pending`]; if not, the task will be woken.
     pub(crate) fn poll_readable(&self, waker: &Waker) -> Poll<()> {
-        self.readable.poll_ready(waker)
+        self.streams.readable.poll_ready(waker)
     }
 
     /// Whether there may be room since there was none; if not, the task will be woken.
     pub(crate) fn poll_writable(&self, waker: &Waker) -> Poll<()> {
-        self.writable.poll_ready(waker)
+        self.streams.writable.poll_ready(waker)
     }
 
     /// Waits for bytes. `None` at the end.
@@ -132,7 +148,7 @@ impl Duplex {
             match self.try_read(max)? {
                 Read::Data(bytes) => return Ok(Some(bytes)),
                 Read::End => return Ok(None),
-                Read::Pending => self.readable.ready().await,
+                Read::Pending => self.streams.readable.ready().await,
             }
         }
     }
@@ -142,7 +158,7 @@ impl Duplex {
         while !bytes.is_empty() {
             let room = self.room()?;
             if room == 0 {
-                self.writable.ready().await;
+                self.streams.writable.ready().await;
                 continue;
             }
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -156,16 +172,51 @@ impl Duplex {
     pub(crate) async fn flush(&self) -> std::result::Result<(), Broken> {
         self.start_flush()?;
         while self.room()? == 0 {
-            self.writable.ready().await;
+            self.streams.writable.ready().await;
         }
         Ok(())
     }
 
     /// The address of the other side, and our own. None for the standard streams.
     pub(crate) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let socket = self.socket.as_ref()?;
+        let socket = self.streams.socket.as_ref()?;
         Some((address(socket.remote_address().ok()?), address(socket.local_address().ok()?)))
     }
+}
+
+impl Drop for Duplex {
+    fn drop(&mut self) {
+        if self.streams.is_settled() {
+            return;
+        }
+        // Where only the system's buffers are full, or it has yet to say that they are not, there is nothing to wait for after this.
+        if let Some(socket) = &self.streams.socket {
+            let _ = socket.shutdown(ShutdownType::Send);
+        }
+        if self.streams.is_settled() {
+            return;
+        }
+        let streams = self.streams.clone();
+        LINGERING.set(LINGERING.get() + 1);
+        runtime::spawn(async move {
+            while !streams.is_settled() {
+                streams.writable.ready().await;
+            }
+            LINGERING.set(LINGERING.get() - 1);
+        });
+    }
+}
+
+impl Streams {
+    /// Whether all that was written is out, or can't be any more: then to drop the streams waits for nobody.
+    fn is_settled(&self) -> bool {
+        !matches!(self.output.check_write(), Ok(0))
+    }
+}
+
+/// How many connections were given up whose other side does not take what was written before.
+pub(crate) fn lingering() -> usize {
+    LINGERING.get()
 }
 
 /// A TCP port that listens.
@@ -366,3 +417,7 @@ impl fmt::Display for Broken {
 
 /// How many connections may wait to be accepted, if the host's system allows so many.
 const BACKLOG: u64 = 4096;
+
+thread_local! {
+    static LINGERING: Cell<usize> = const { Cell::new(0) };
+}

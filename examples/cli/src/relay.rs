@@ -37,7 +37,8 @@ pub(crate) struct Moved {
 
 /// Passes on what comes, until both sides have ended. The end of one side is passed on, too, and the other one may go on.
 ///
-/// `idle` is how long nothing may move; zero for ever. What was moved is added to `count` as it happens.
+/// `idle` is how long nothing may move; zero for ever, but no longer than [`LAST_WORDS`] once TLS has ended and the other stream is over by
+/// that. What was moved is added to `count` as it happens.
 pub(crate) async fn relay(
     tls: &mut Tls,
     plain: &Duplex,
@@ -69,10 +70,15 @@ pub(crate) async fn relay(
             let plain = relay.poll_plain(context.waker());
             if transport.is_ready() || plain.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
-        if idle == 0 {
-            more.await;
-            continue;
-        }
+        let idle = match (idle, plain.is_over()) {
+            (0, false) => {
+                more.await;
+                continue;
+            }
+            (0, true) => LAST_WORDS,
+            (idle, true) => idle.min(LAST_WORDS),
+            (idle, false) => idle,
+        };
         if let Either::Right(_) = select(pin!(more), pin!(sleep_until(active.saturating_add(idle)))).await {
             return Err(Stopped::Idle);
         }
@@ -232,3 +238,6 @@ impl<'a> Relay<'a> {
         state
     }
 }
+
+/// How long a peer that has ended may take to take what was said to it, in nanoseconds.
+const LAST_WORDS: u64 = 2_000_000_000;

@@ -5,7 +5,7 @@
 //! nothing moves among the busy ones. See [`Reactor::wait`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use slab::Slab;
 use wasip2::clocks::monotonic_clock::{self, subscribe_instant};
 use wasip2::io::poll::{Pollable, poll};
 
-/// Runs a task, and all that it spawns, until it is done. What it spawned and is not done then is dropped.
+/// Runs a task, and all that it spawns, until it is done. What it spawned and is not done then is left as it is: the program has to end.
 pub(crate) fn run<T: 'static>(task: impl Future<Output = T> + 'static) -> T {
     let mut pool = LocalPool::new();
     SPAWNER.set(Some(pool.spawner()));
@@ -30,12 +30,16 @@ pub(crate) fn run<T: 'static>(task: impl Future<Output = T> + 'static) -> T {
         CLOCK.set(monotonic_clock::now());
         pool.run_until_stalled();
         if let Some(result) = done.take() {
-            SPAWNER.set(None);
+            // The program ends, and the host closes what is open. To drop it here would wait for peers that take nothing.
+            std::mem::forget(pool);
             return result;
         }
         // The lock of the reactor must not be held by whoever is woken.
-        let ready = REACTOR.with_borrow_mut(Reactor::wait);
+        let is_asked = TURNS.with_borrow(|turns| !turns.queue.is_empty());
+        let ready = REACTOR.with_borrow_mut(|reactor| reactor.wait(is_asked));
         ready.into_iter().for_each(Waker::wake);
+        let granted = TURNS.with_borrow_mut(Turns::next_round);
+        granted.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -86,6 +90,28 @@ pub(crate) async fn give_way() {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Waits for a turn at work that takes long, such as a step of a handshake. Of those there are [`ROUND`] between two looks at what else
+/// is ready, in the order in which they were asked for: so thousands who want a handshake keep nobody waiting whose own is done.
+pub(crate) async fn turn() {
+    let mut asked: Option<Rc<Cell<bool>>> = None;
+    poll_fn(|context| {
+        let granted = match &asked {
+            Some(granted) => granted.get(),
+            None => TURNS.with_borrow_mut(|turns| turns.try_take()),
+        };
+        if granted {
+            return Poll::Ready(());
+        }
+        if asked.is_none() {
+            let granted = Rc::default();
+            asked = Some(Rc::clone(&granted));
+            TURNS.with_borrow_mut(|turns| turns.queue.push_back((granted, context.waker().clone())));
+        }
         Poll::Pending
     })
     .await;
@@ -150,6 +176,40 @@ impl Drop for Source {
     }
 }
 
+/// Who waits for a turn.
+#[derive(Default)]
+struct Turns {
+    /// How many there are left in this round.
+    left: usize,
+    /// Whether it was granted, and whom to wake. Who has gone holds the first one no more.
+    queue: VecDeque<(Rc<Cell<bool>>, Waker)>,
+}
+
+impl Turns {
+    /// Takes one, where there is one and nobody was first.
+    fn try_take(&mut self) -> bool {
+        let free = self.queue.is_empty() && self.left > 0;
+        self.left -= usize::from(free);
+        free
+    }
+
+    /// Begins a round, and gives who has a turn in it.
+    fn next_round(&mut self) -> Vec<Waker> {
+        self.left = ROUND;
+        let mut granted = Vec::new();
+        while self.left > 0
+            && let Some((turn, waker)) = self.queue.pop_front()
+        {
+            if Rc::strong_count(&turn) > 1 {
+                turn.set(true);
+                granted.push(waker);
+                self.left -= 1;
+            }
+        }
+        granted
+    }
+}
+
 /// What all tasks wait for.
 #[derive(Default)]
 struct Reactor {
@@ -179,9 +239,9 @@ struct Entry {
 }
 
 impl Reactor {
-    /// Waits until somebody can go on, and gives who.
-    fn wait(&mut self) -> Vec<Waker> {
-        let deadline = self.timers.first_key_value().map(|((at, _), _)| *at);
+    /// Waits until somebody can go on, and gives who. Where somebody can already, it only looks who else can.
+    fn wait(&mut self, only_look: bool) -> Vec<Waker> {
+        let deadline = if only_look { Some(0) } else { self.timers.first_key_value().map(|((at, _), _)| *at) };
         let mut ready = Vec::new();
         // When it is time for those that are idle, whatever the others do.
         let turn = self.looked + self.idle.len() as u64 * PATIENCE;
@@ -189,7 +249,7 @@ impl Reactor {
             self.look(false, Some(deadline.unwrap_or(u64::MAX).min(turn)), &mut ready);
         }
         // A timer that is due is no wait, but a look all the same: timers must not keep connections from their turn.
-        if ready.is_empty() {
+        if ready.is_empty() && !(only_look && monotonic_clock::now() < turn) {
             self.look(true, deadline, &mut ready);
         }
         self.expire(&mut ready);
@@ -277,6 +337,7 @@ impl Drop for Timer {
 thread_local! {
     static SPAWNER: RefCell<Option<LocalSpawner>> = const { RefCell::new(None) };
     static REACTOR: RefCell<Reactor> = RefCell::default();
+    static TURNS: RefCell<Turns> = RefCell::default();
     static CLOCK: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -286,3 +347,6 @@ const BUSY: u64 = 100_000_000;
 /// How long idle sources may go without a look while others are busy, in nanoseconds for each of them: some ten times as long as a look
 /// takes, so 50 ms for ten thousand.
 const PATIENCE: u64 = 5_000;
+
+/// How many turns there are in a round. A step of a handshake takes up to a millisecond or two.
+const ROUND: usize = 8;

@@ -166,6 +166,8 @@ impl Tls {
                     }
                     None => self.wait().await,
                 }
+                // What has come is mostly a message of the handshake, and to answer it takes long.
+                runtime::turn().await;
             }
         }
     }

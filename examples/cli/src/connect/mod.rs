@@ -165,16 +165,20 @@ impl Client {
     }
 }
 
-/// Standard input to the server, and what it says to standard output.
+/// Standard input to the server, and what it says to standard output, until the server has ended: as with `openssl s_client`, standard
+/// input need not end for that.
 async fn pass_on(mut tls: Tls) -> Result<()> {
-    let standard = Duplex::standard();
+    let standard = Duplex::standard_for_answers();
     let done = relay(&mut tls, &standard, Duration::ZERO, |_| {}).await;
     // What was said before the end is to be there, whatever that was.
     let written = standard.flush().await;
     match done {
-        Ok(()) => written.map_err(|broken| Failure::network(format!("standard output failed: {broken}"))),
         Err(Stopped::Plain(broken)) => Err(Failure::network(format!("standard input or output failed: {broken}"))),
-        Err(stopped) => Err(stopped.into()),
+        // What a server did not take after it had said all is no failure.
+        Err(stopped) if !(standard.is_over() && matches!(stopped, Stopped::Idle | Stopped::Transport(_))) => {
+            Err(stopped.into())
+        }
+        _ => written.map_err(|broken| Failure::network(format!("standard output failed: {broken}"))),
     }
 }
 
