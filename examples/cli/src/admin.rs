@@ -105,4 +105,4 @@ const HEAD: usize = 8 * 1024;
 const TIME: Duration = Duration::from_secs(10);
 
 /// How many requests there may be at once.
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;

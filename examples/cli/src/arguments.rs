@@ -234,10 +234,13 @@ pub(crate) struct Server {
     /// How long a session may be resumed
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) session_timeout: Duration,
-    /// How many connections there may be at once; more are closed at once. wasmtime ends a program that has more than 100,000 handles,
-    /// which some 9,000 connections need: for more, give it -S max-component-handles=1000000
+    /// How many connections there may be at once; more are closed at once. Each takes eleven of the host's handles, and two of its files
     #[arg(long, value_name = "N", default_value_t = 8_000)]
     pub(crate) max_connections: usize,
+    /// How many handles the host allows. wasmtime ends a program that takes more: for more than some 9,000 connections give it
+    /// -S max-component-handles=N, and the same N here
+    #[arg(long, value_name = "N", default_value_t = HOST_HANDLES)]
+    pub(crate) host_handles: u64,
     /// How long a handshake may take
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) handshake_timeout: Duration,
@@ -346,6 +349,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let expected = |_| "expected a number of seconds, such as 30 or 0.5".to_string();
     Duration::try_from_secs_f64(text.parse().map_err(|_| expected(()))?).map_err(|_| expected(()))
 }
+
+/// How many handles wasmtime allows where nobody says otherwise.
+pub(crate) const HOST_HANDLES: u64 = 100_000;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 good; 1 the network or TLS failed; 2 the command line is wrong; 3 a file can't be read or is wrong; \

@@ -15,7 +15,8 @@ use crate::admin;
 use crate::arguments::Server;
 use crate::counters::Counters;
 use crate::failure::Result;
-use crate::net::{Duplex, Listener};
+use crate::handles;
+use crate::net::{self, Duplex, Listener};
 use crate::relay::{Stopped, relay};
 use crate::runtime::{self, after, now, sleep, spawn, timeout};
 use crate::terminator::Terminator;
@@ -53,6 +54,7 @@ impl Service {
         self: Rc<Self>,
         talk: impl Fn(Rc<Service>, Duplex) -> F,
     ) -> Result<()> {
+        handles::check(&self.server)?;
         let listener = Listener::bind(self.server.listen).await?;
         tell!("listening on {}", listener.address()?);
         if let Some(at) = self.server.admin {
@@ -69,7 +71,7 @@ impl Service {
         let mut turn = 0;
         while let Either::Left((accepted, _)) = select(pin!(listener.accept()), pin!(self.stopped())).await {
             match accepted {
-                Ok(_) if self.counters.connections() >= self.server.max_connections => {
+                Ok(_) if self.counters.connections() + net::lingering() >= self.server.max_connections => {
                     self.counters.rejected.inc();
                     self.say(format_args!(
                         "there are {} connections: another one was closed",

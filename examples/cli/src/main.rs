@@ -6,7 +6,7 @@
 //! * [`arguments`]: the command line. [`failure`]: what goes wrong, and exit codes.
 //! * [`runtime`]: tasks that wait for pollables. [`net`]: TCP and the standard streams. [`files`]: contexts of files.
 //! * [`tls`]: a TLS connection. [`mod@relay`]: bytes between one and a stream in the clear.
-//! * [`listen`]: what all servers have: a port, limits, an end. [`terminator`]: their certificates. [`counters`], [`admin`]: who asks how it goes.
+//! * [`listen`]: what all servers have: a port, limits, an end. [`handles`]: that the host has enough of them. [`terminator`]: their certificates. [`counters`], [`admin`]: who asks how it goes.
 //! * [`connect`], [`serve`], [`proxy`], [`inspect`]: the commands. [`certificate`]: how certificates are shown.
 
 use std::io::Write as _;
@@ -31,6 +31,7 @@ mod connect;
 mod counters;
 mod failure;
 mod files;
+mod handles;
 mod inspect;
 mod listen;
 mod net;
