@@ -100,11 +100,21 @@ impl Terminator {
             Terminator::GuestTls { wasmtime, component } => {
                 command = Command::new(wasmtime);
                 command
-                    .args(["run", "--allow-precompiled", "-S", "inherit-network", "-S", HANDLES, "--dir"])
+                    .args([
+                        "run",
+                        "--allow-precompiled",
+                        "-S",
+                        "inherit-network",
+                        "-S",
+                        &format!("max-component-handles={HANDLES}"),
+                        "--dir",
+                    ])
                     .arg(&place.folder);
                 command.arg(component).args(["proxy", "--listen", "127.0.0.1:0", "--to", &to.to_string()]);
                 command.args(["--cert", &certificate, "--key", &key]);
-                command.args(["--idle-timeout", &IDLE.to_string(), "--max-connections", &place.open_files.to_string()]);
+                command.args(["--idle-timeout", &IDLE.to_string(), "--host-handles", HANDLES]);
+                // Each has two files. What it tries of the host's handles stays in its memory: no more than any figure is of.
+                command.args(["--max-connections", &(place.open_files / 2).min(MOST).to_string()]);
             }
         }
         let log = place.folder.join(format!("{}.log", self.name()));
@@ -182,9 +192,12 @@ fn first_line(program: &str, option: &str) -> Result<String> {
     Ok(line.split(" on ").next().unwrap_or(line).to_string())
 }
 
-/// A connection has a dozen handles (sockets, streams, what is waited for); of 100,000, which is wasmtime's own limit for a store, there are
-/// too few for 10,000 connections, and the program traps.
-const HANDLES: &str = "max-component-handles=1000000";
+/// A connection has eleven handles (sockets, streams, what is waited for); of 100,000, which is wasmtime's own limit for a store, there are
+/// too few for 10,000 connections.
+const HANDLES: &str = "1000000";
+
+/// How many connections the proxy may have: more than `--idle` is by default.
+const MOST: usize = 12_000;
 
 /// For how many seconds a connection may be idle: longer than any run.
 const IDLE: u32 = 3600;
