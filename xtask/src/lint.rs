@@ -1,6 +1,9 @@
 //! `cargo xtask lint`: the form.
 
-use std::process::{Command, ExitCode};
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Result, bail};
 
@@ -12,7 +15,7 @@ use crate::{
 };
 
 /// Checks the form: rustfmt of all workspaces; clippy (natively, and of the library and the examples for wasm) and rustdoc of the main
-/// one. Every warning is an error.
+/// one. Every warning is an error. Then asks OSV for advisories about all that is pinned; where it can't be reached, a line says so.
 ///
 /// Where the wasm compiler is Debian's, so is its clippy (package rust-web-clippy), since rustup's belongs to another compiler. If that
 /// package can't be had, `cargo check` with warnings as errors takes its place, and a line says so.
@@ -55,7 +58,15 @@ fn checks(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)>
     checks.push(("clippy, native", clippy));
     checks.extend(wasm(project, wasm_std));
     checks.push(("rustdoc", documentation));
+    checks.push(("advisories", advisories(&project.root)));
     checks
+}
+
+/// In Python, whose standard library has what it needs: HTTPS, JSON and TOML.
+fn advisories(root: &Path) -> Command {
+    let mut command = Command::new("python3");
+    command.arg(root.join("xtask/advisories.py"));
+    command
 }
 
 fn wasm(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
@@ -100,3 +111,80 @@ const IN_WASM: [(&str, &str, &[&str]); 5] = [
     ("clippy, examples/wasi-tls", "examples/wasi-tls", &["wasi-tls-client"]),
     ("clippy, host-tests/p3", "host-tests/p3", &["p3-tests"]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Read as _, Write as _},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    /// What OSV says of the first package that it is asked about, and what becomes of that: an exit code, and words of the last lines.
+    const ANSWERS: [(&str, i32, &str); 6] = [
+        (r#"{"id": "A-1", "summary": "it is bad"}"#, 1, "A-1: it is bad\n"),
+        (
+            r#"{"id": "A-1", "affected": [{"database_specific": {"informational": "unmaintained"}}]}"#,
+            0,
+            "notice: unmaintained",
+        ),
+        (r#"{"id": "A-1", "withdrawn": "2026-01-01T00:00:00Z"}"#, 0, " 0 with a known fault"),
+        (r#"{"id": "A-1", "aliases": ["RUSTSEC-2023-0071"]}"#, 0, "(accepted: rsa"),
+        ("this is no JSON", 0, "advisories: left out: "),
+        ("", 0, "advisories: left out: "),
+    ];
+
+    #[test]
+    fn a_known_fault_fails_and_a_database_that_cannot_be_asked_does_not() {
+        for (answer, code, wanted) in ANSWERS {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let address = listener.local_addr().expect("it has one");
+            // Nobody waits for this thread: it ends with the test program.
+            std::thread::spawn(move || listener.incoming().flatten().try_for_each(|tcp| serve(tcp, answer)));
+            let (found, said) = asked(&format!("http://{address}"));
+            assert_eq!(found, Some(code), "{answer}: {said}");
+            assert!(said.contains(wanted), "{answer}: {said}, and not {wanted}");
+        }
+        let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let (code, said) = asked(&format!("http://{closed}"));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("advisories: left out: "), "{said}");
+    }
+
+    fn asked(osv: &str) -> (Option<i32>, String) {
+        let mut command = advisories(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
+        let output = command.args(["--osv", osv]).env("no_proxy", "*").output().expect("python3 is there");
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), said.into_owned())
+    }
+
+    /// Answers a request as OSV does (https://google.github.io/osv.dev/api/): a list of advisories for each query, or one advisory.
+    fn serve(tcp: TcpStream, answer: &str) -> std::io::Result<()> {
+        let mut reader = BufReader::new(tcp);
+        let (mut first, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a number");
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+            first = if first.is_empty() { line } else { first };
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        let queries = String::from_utf8_lossy(&body).matches("\"version\"").count();
+        let (status, body) = match (first.starts_with("POST /v1/querybatch"), answer) {
+            (_, "") => ("500 Internal Server Error", String::new()),
+            (true, _) => {
+                ("200 OK", format!(r#"{{"results": [{{"vulns": [{{"id": "A-1"}}]}}{}]}}"#, ", {}".repeat(queries - 1)))
+            }
+            (false, answer) => ("200 OK", answer.to_string()),
+        };
+        let length = body.len();
+        write!(reader.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    }
+}
