@@ -33,10 +33,15 @@ pub struct Ended {
 
 /// wasmtime with the command: it has the network, and sees these folders of ours under these names of its own, to read and to write.
 pub fn wasmtime(folders: &[(&Path, &str)]) -> Command {
+    wasmtime_with(&[], folders)
+}
+
+/// As [`wasmtime`], with more options of `wasmtime run`.
+pub fn wasmtime_with(options: &[&str], folders: &[(&Path, &str)]) -> Command {
     let program =
         std::env::var_os("GUEST_TLS_WASMTIME").map_or_else(|| paths::target().join("tools/wasmtime"), PathBuf::from);
     let mut command = Command::new(program);
-    command.args(["run", "--allow-precompiled", "-Sinherit-network,allow-ip-name-lookup"]);
+    command.args(["run", "--allow-precompiled", "-Sinherit-network,allow-ip-name-lookup"]).args(options);
     for (folder, name) in folders {
         command.arg(format!("--dir={}::{name}", folder.display()));
     }
@@ -67,8 +72,14 @@ pub async fn run(folders: &[(&Path, &str)], arguments: &[&str], stdin: &[u8]) ->
 impl Running {
     /// Starts the command. What it says on standard output is in [`Self::stop`]'s answer.
     pub fn start(folders: &[(&Path, &str)], arguments: &[&str]) -> Result<Running> {
+        Running::start_with(&[], folders, arguments)
+    }
+
+    /// As [`Self::start`], with more options of `wasmtime run`.
+    pub fn start_with(options: &[&str], folders: &[(&Path, &str)], arguments: &[&str]) -> Result<Running> {
+        let mut wasmtime = wasmtime_with(options, folders);
         let mut child =
-            wasmtime(folders).args(arguments).spawn().context("can't start wasmtime: `cargo xtask setup` gets it")?;
+            wasmtime.args(arguments).spawn().context("can't start wasmtime: `cargo xtask setup` gets it")?;
         let stdin = child.stdin.take();
         let stderr = child.stderr.take().context("no standard error")?;
         let (sender, said) = watch::channel(String::new());

@@ -36,6 +36,7 @@ fn main() {
         the_key_log_is_the_servers,
         ten_mebibytes_go_both_ways,
         who_has_said_all_still_hears,
+        the_end_of_the_server_is_the_end,
         an_end_without_goodbye_is_an_error,
         certificates_are_printed_as_they_were_sent,
         a_server_that_is_not_there_or_says_nothing,
@@ -235,6 +236,67 @@ async fn who_has_said_all_still_hears() -> Result<()> {
     let ended = cli::run(&folders(), &arguments(port, &["--quiet"]), b"hello").await?;
     ensure!(ended.code == 0 && ended.stdout == b"hello".repeat(200_000), "code {}: {}", ended.code, ended.stderr);
     ensure!(ended.stderr.is_empty(), "{}", ended.stderr);
+    Ok(())
+}
+
+/// Standard input stays open, as at a terminal or behind a program that goes on. First as others do it, then as we do.
+async fn the_end_of_the_server_is_the_end() -> Result<()> {
+    let authority = Kind::P256.authority().certificate_path().display().to_string();
+    for (how, closes, input) in [
+        ("close_notify and the end of TCP", true, 0),
+        ("close_notify alone", false, 0),
+        ("close_notify to who is talking, and nothing is read", false, 16 << 20),
+    ] {
+        let server = async || {
+            of_rustls(async move |mut tls| {
+                tls.write_all(b"hello").await?;
+                if closes {
+                    tls.shutdown().await?;
+                } else {
+                    tls.get_mut().1.send_close_notify();
+                    tls.flush().await?;
+                }
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                Ok(())
+            })
+            .await
+        };
+        for client in ["openssl s_client -quiet", "openssl s_client -brief", "openssl s_client", "gnutls-cli", "ours"] {
+            let port = server().await?;
+            let mut command = match client {
+                "ours" => {
+                    let mut ours = cli::wasmtime(&folders());
+                    ours.args(arguments(port, &["--quiet"]));
+                    ours
+                }
+                "gnutls-cli" => {
+                    let mut gnutls = Command::new(client);
+                    let name = format!("--verify-hostname={SERVER_NAME}");
+                    gnutls.args(["--x509cafile", &authority, &name, "-p", &port.to_string(), "127.0.0.1"]);
+                    gnutls
+                }
+                openssl => {
+                    let mut words = openssl.split(' ');
+                    let mut openssl = Command::new(words.next().context("no program")?);
+                    openssl.args(words).args(["-connect", &format!("127.0.0.1:{port}")]);
+                    openssl
+                }
+            };
+            command.kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = command.spawn().with_context(|| client.to_string())?;
+            let mut stdin = child.stdin.take().context("input")?;
+            // Who ends does not read it all.
+            let feeding = tokio::spawn(async move {
+                let _ = stdin.write_all(&vec![b'x'; input]).await;
+                stdin
+            });
+            let ended = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await;
+            let ended = ended.with_context(|| format!("{client} goes on after {how}"))??;
+            drop(feeding.await?);
+            let said = String::from_utf8_lossy(&ended.stdout);
+            ensure!(ended.status.success() && said.contains("hello"), "{client} after {how}: {ended:?}");
+        }
+    }
     Ok(())
 }
 

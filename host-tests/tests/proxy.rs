@@ -22,6 +22,7 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConnection;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 fn main() {
@@ -45,6 +46,12 @@ fn main() {
         a_back_end_that_is_down_is_told,
         a_back_end_that_is_slow_slows_the_client_and_nobody_else,
         no_more_connections_than_there_may_be,
+        as_many_connections_as_there_are_handles_for,
+        more_connections_than_there_are_handles_for_are_refused_at_the_start,
+        a_lack_of_files_ends_nothing,
+        a_crowd_of_handshakes_keeps_nobody_waiting,
+        who_takes_nothing_stops_nobody,
+        a_back_end_that_takes_nothing_stops_nobody,
         a_stop_lets_open_connections_finish,
         connections_leave_nothing_behind,
     ]);
@@ -476,6 +483,182 @@ async fn no_more_connections_than_there_may_be() -> Result<()> {
     proxy.stop().await
 }
 
+/// wasmtime traps a program that takes one handle too many. Everybody who may be there is.
+async fn as_many_connections_as_there_are_handles_for() -> Result<()> {
+    let back = Back::echo().await?;
+    let too_many = Proxy::refused(&["--host-handles", "10000", "--max-connections", "10000"]).await?;
+    let most = too_many.split("expected at most ").nth(1).and_then(|rest| rest.split(' ').next());
+    let most: usize = most.with_context(|| too_many.clone())?.parse()?;
+    ensure!(most > 800, "no more than {most} connections for 10000 handles");
+    let arguments = ["--host-handles", "10000", "--max-connections", &most.to_string()];
+    let options = ["-Smax-component-handles=10000"];
+    let proxy = Arc::new(Proxy::start_on(&options, Folder::new("proxy")?, back.port, &arguments).await?);
+    let mut asking = Vec::new();
+    for _ in 0..64 {
+        asking.push(TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.admin)).await?);
+    }
+    let mut open = Vec::new();
+    while open.len() < most {
+        let mut some = tokio::task::JoinSet::new();
+        for _ in open.len()..most.min(open.len() + 16) {
+            let proxy = proxy.clone();
+            some.spawn(async move { proxy.connect().await });
+        }
+        while let Some(connected) = some.join_next().await {
+            open.push(connected??);
+        }
+    }
+    for _ in 0..100 {
+        ensure!(proxy.connect().await.is_err(), "more than {most} were let in");
+    }
+    for stream in &mut open {
+        stream.write_all(b"x").await?;
+        ensure!(stream.read_u8().await? == b'x', "another byte");
+    }
+    drop((open, asking));
+    proxy.is_empty().await?;
+    proxy.works().await?;
+    Arc::into_inner(proxy).context("it is shared")?.stop().await
+}
+
+/// A command line is refused in words; a host that has fewer handles than it was said to ends the program before it listens.
+async fn more_connections_than_there_are_handles_for_are_refused_at_the_start() -> Result<()> {
+    for (arguments, wanted) in [
+        (&["--max-connections", "10000"][..], "--max-connections 10000 needs 110"),
+        (&["--max-connections", "4294967295"], "expected at most 90"),
+        (&["--max-connections", "10", "--host-handles", "10"], "expected at most 0 connections"),
+    ] {
+        let said = Proxy::refused(arguments).await?;
+        ensure!(said.contains(wanted) && said.contains("-S max-component-handles="), "{said}, and not {wanted}");
+    }
+    for (options, arguments, wanted) in [
+        (&[][..], &["--max-connections", "10000", "--host-handles", "120000"][..], "whether the host allows 110"),
+        (&["-Smax-component-handles=5000"], &[], ""),
+    ] {
+        let folder = Folder::new("proxy")?;
+        let running = Proxy::running(options, &folder, 9, arguments)?;
+        let ended = running.ended().await?;
+        ensure!(ended.code != 0 && ended.stderr.contains(wanted), "{ended:?}");
+        ensure!(!ended.stderr.contains("listening on"), "it took connections first: {ended:?}");
+    }
+    // And where the host has them, all is well.
+    let back = Back::echo().await?;
+    let arguments = ["--max-connections", "10000", "--host-handles", "120000"];
+    let options = ["-Smax-component-handles=120000"];
+    let proxy = Proxy::start_on(&options, Folder::new("proxy")?, back.port, &arguments).await?;
+    proxy.works().await?;
+    proxy.stop().await
+}
+
+/// Files are the system's, of which a program may have fewer than it was told.
+async fn a_lack_of_files_ends_nothing() -> Result<()> {
+    let back = Back::echo().await?;
+    let proxy = Proxy::start(back.port, &["--handshake-timeout", "2"]).await?;
+    let id = proxy.running.child.id().context("it has ended")?.to_string();
+    let open = std::fs::read_dir(format!("/proc/{id}/fd"))?.count();
+    let limit = format!("--nofile={}", open + 20);
+    let limited = Command::new("prlimit").args(["--pid", &id, &limit]).status().await.context("prlimit")?;
+    ensure!(limited.success(), "no limit was set");
+    let first = proxy.connect().await?;
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        crowd.push(proxy.tcp().await?);
+    }
+    sleep(Duration::from_secs(1)).await;
+    drop(crowd);
+    let mut first = first;
+    first.write_all(b"x").await?;
+    ensure!(first.read_u8().await? == b'x', "another byte");
+    drop(first);
+    timeout(LIMIT, proxy.is_empty()).await.context("they never go")??;
+    proxy.works().await?;
+    proxy.stop().await
+}
+
+/// However many want a handshake at once, those whose own is done have their turn after a few of them.
+async fn a_crowd_of_handshakes_keeps_nobody_waiting() -> Result<()> {
+    const CROWD: usize = 600;
+    let back = Back::echo().await?;
+    let proxy = Proxy::start(back.port, &[]).await?;
+    let mut open = proxy.connect().await?;
+    open.write_all(b"x").await?;
+    ensure!(open.read_u8().await? == b'x', "another byte");
+    let name = ServerName::try_from(SERVER_NAME)?;
+    let mut hello = Vec::new();
+    ClientConnection::new(Arc::new(client_config(&setup())?), name)?.write_tls(&mut hello)?;
+    let mut crowd = Vec::new();
+    for _ in 0..CROWD {
+        crowd.push(proxy.tcp().await?.into_std()?);
+    }
+    proxy.settles(CROWD + 1).await?;
+    for mut tcp in &crowd {
+        std::io::Write::write_all(&mut tcp, &hello)?;
+    }
+    let answered = || crowd.iter().filter(|tcp| tcp.peek(&mut [0]).is_ok()).count();
+    let before = answered();
+    open.write_all(b"y").await?;
+    ensure!(timeout(LIMIT, open.read_u8()).await?? == b'y', "another byte");
+    let between = answered() - before;
+    println!("of {CROWD} handshakes {before} were begun before a byte was sent, and {between} until it was back");
+    ensure!(between < CROWD / 5, "{between} handshakes went before a byte of an open connection");
+    // All of them get an answer in the end.
+    let all = async {
+        while answered() < CROWD {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, all).await.context("some are never answered")?;
+    drop((crowd, open));
+    proxy.is_empty().await?;
+    proxy.stop().await
+}
+
+/// To drop a stream of WASI 0.2 waits for what was written to it: nobody may be waited for.
+async fn who_takes_nothing_stops_nobody() -> Result<()> {
+    let back = Back::start(|mut tcp| async move {
+        let mut first = [0];
+        tcp.read_exact(&mut first).await?;
+        if first == *b"x" {
+            return tcp.write_all(b"x").await;
+        }
+        tcp.write_all(&vec![b'l'; 64 << 20]).await
+    })
+    .await?;
+    let proxy = Proxy::start(back.port, &["--idle-timeout", "1"]).await?;
+    let mut lazy = proxy.connect().await?;
+    lazy.write_all(b"l").await?;
+    proxy.lingers(1).await?;
+    proxy.works().await?;
+    ensure!(proxy.counters().await?.contains("guest_tls_connections_open 0\n"), "it is still open");
+    drop(lazy);
+    proxy.lingers(0).await?;
+    // The end of the program does not wait for such a one, either.
+    let mut lazy = proxy.connect().await?;
+    lazy.write_all(b"l").await?;
+    proxy.lingers(1).await?;
+    proxy.stop().await
+}
+
+async fn a_back_end_that_takes_nothing_stops_nobody() -> Result<()> {
+    let back = Back::start(|mut tcp| async move {
+        let mut first = [0];
+        tcp.read_exact(&mut first).await?;
+        if first == *b"x" {
+            return tcp.write_all(b"x").await;
+        }
+        sleep(LIMIT).await;
+        Ok(())
+    })
+    .await?;
+    let proxy = Proxy::start(back.port, &["--idle-timeout", "1"]).await?;
+    let mut talker = proxy.connect().await?;
+    let talking = tokio::spawn(async move { talker.write_all(&vec![b'l'; 64 << 20]).await });
+    proxy.lingers(1).await?;
+    proxy.works().await?;
+    ensure!(timeout(LIMIT, talking).await??.is_err(), "64 MiB have gone where nobody read them");
+    proxy.stop().await
+}
+
 async fn a_stop_lets_open_connections_finish() -> Result<()> {
     let back = Back::echo().await?;
     let proxy = Proxy::start(back.port, &["--grace", "20"]).await?;
@@ -561,6 +744,24 @@ impl Proxy {
 
     /// With files of the folder, which it sees as `/`. Without `--client`, it has a certificate.
     async fn start_in(folder: Folder, back: u16, arguments: &[&str]) -> Result<Proxy> {
+        Proxy::start_on(&[], folder, back, arguments).await
+    }
+
+    /// With more options of `wasmtime run`.
+    async fn start_on(options: &[&str], folder: Folder, back: u16, arguments: &[&str]) -> Result<Proxy> {
+        let mut running = Proxy::running(options, &folder, back, arguments)?;
+        let (port, admin) = (running.port().await?, running.admin().await?);
+        Ok(Proxy { running, port, admin, folder })
+    }
+
+    /// What it says, where it does not start since its command line is wrong.
+    async fn refused(arguments: &[&str]) -> Result<String> {
+        let ended = Proxy::running(&[], &Folder::new("proxy")?, 9, arguments)?.ended().await?;
+        ensure!(ended.code == 2, "{ended:?}");
+        Ok(ended.stderr)
+    }
+
+    fn running(options: &[&str], folder: &Folder, back: u16, arguments: &[&str]) -> Result<Running> {
         let to = format!("127.0.0.1:{back}");
         let mut all =
             vec!["proxy", "--listen", "127.0.0.1:0", "--to", &to, "--admin", "127.0.0.1:0", "--until-stdin-ends"];
@@ -571,9 +772,7 @@ impl Proxy {
             all.extend(["--cert", "/cert.pem", "--key", "/key.pem"]);
         }
         all.extend(arguments);
-        let mut running = Running::start(&[(&folder.0, "/")], &all)?;
-        let (port, admin) = (running.port().await?, running.admin().await?);
-        Ok(Proxy { running, port, admin, folder })
+        Running::start_with(options, &[(&folder.0, "/")], &all)
     }
 
     async fn tcp(&self) -> Result<TcpStream> {
@@ -606,22 +805,33 @@ impl Proxy {
     }
 
     async fn counters(&self) -> Result<String> {
-        let output =
-            Command::new("curl").args(["-sS", &format!("http://127.0.0.1:{}/metrics", self.admin)]).output().await?;
+        let output = Command::new("curl")
+            .args(["-sS", "-m", "10", &format!("http://127.0.0.1:{}/metrics", self.admin)])
+            .output()
+            .await?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Waits until so many connections are open.
     async fn settles(&self, open: usize) -> Result<()> {
-        let expected = format!("guest_tls_connections_open {open}\n");
+        self.counts(&format!("guest_tls_connections_open {open}\n")).await
+    }
+
+    /// Waits until so many connections are given up, and their peers do not take the last bytes.
+    async fn lingers(&self, lingering: usize) -> Result<()> {
+        self.counts(&format!("guest_tls_connections_lingering {lingering}\n")).await
+    }
+
+    /// Waits until this is among the counters.
+    async fn counts(&self, expected: &str) -> Result<()> {
         let started = Instant::now();
         loop {
             let counters = self.counters().await?;
-            if counters.contains(&expected) {
+            if counters.contains(expected) {
                 return Ok(());
             }
-            ensure!(started.elapsed() < LIMIT, "there are never {open} connections: {counters}");
+            ensure!(started.elapsed() < LIMIT, "it never counts `{}`: {counters}", expected.trim());
             sleep(Duration::from_millis(50)).await;
         }
     }

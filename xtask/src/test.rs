@@ -373,9 +373,9 @@ fn table(results: &[Outcome]) -> String {
 /// For Node, whose summary depends on where it prints to unless it is told.
 const NODE_TESTS: &[&str] = &["--test", "--test-reporter=spec", "test/*.test.mjs"];
 
-/// What `connect --starttls` is tested with.
+/// What `connect` is tested with: servers, and a client beside it.
 const SERVERS: &[&str] =
-    &["dovecot-imapd", "dovecot-pop3d", "prosody", "python3-aiosmtpd", "python3-pyftpdlib", "slapd"];
+    &["dovecot-imapd", "dovecot-pop3d", "gnutls-bin", "prosody", "python3-aiosmtpd", "python3-pyftpdlib", "slapd"];
 
 /// The examples with tests in their own language.
 const EXAMPLES: &[Example] = &[

