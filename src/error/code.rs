@@ -181,6 +181,14 @@ macro_rules! with_error_codes {
             UnableToGetCrl => "UNABLE_TO_GET_CRL", None;
             /// A revocation list is too old.
             CrlHasExpired => "CRL_HAS_EXPIRED", None;
+            /// The time is before a revocation list's `thisUpdate`.
+            CrlNotYetValid => "CRL_NOT_YET_VALID", None;
+            /// The signature of a revocation list is wrong.
+            CrlSignatureFailure => "CRL_SIGNATURE_FAILURE", None;
+            /// A CA that may not sign revocation lists did so.
+            KeyusageNoCrlSign => "KEYUSAGE_NO_CRL_SIGN", None;
+            /// A revocation list has a critical extension that is not known.
+            UnhandledCriticalCrlExtension => "UNHANDLED_CRITICAL_CRL_EXTENSION", None;
             /// The certificate is for another name (row M7).
             ErrTlsCertAltnameInvalid => "ERR_TLS_CERT_ALTNAME_INVALID", None;
         }

@@ -58,6 +58,10 @@ export const REASONS = {
   },
   CERT_UNTRUSTED: { means: 'The chain can’t be trusted, for a reason that has no name of its own.', remedy: 'The message says more.' },
   UNABLE_TO_GET_CRL: { means: 'There is no revocation list for a certificate.', remedy: 'Give the list of its issuer.' },
+  CRL_NOT_YET_VALID: { means: 'A revocation list is of the future.', remedy: 'Is the clock right?' },
+  CRL_SIGNATURE_FAILURE: { means: 'The signature of a revocation list is wrong.', remedy: 'Fetch it again, from its issuer.' },
+  KEYUSAGE_NO_CRL_SIGN: { means: 'A CA that may not sign revocation lists did so.', remedy: 'Give a list by who may.' },
+  UNHANDLED_CRITICAL_CRL_EXTENSION: { means: 'A revocation list has a critical extension that is not known.', remedy: 'The message says which.' },
   CRL_HAS_EXPIRED: { means: 'A revocation list is too old.', remedy: 'Fetch a newer one.' },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     means: 'The certificate is for another name than the one you asked for.', blame: 'first',

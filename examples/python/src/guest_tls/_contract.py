@@ -96,6 +96,10 @@ ERROR_CODE = Enum(
     "cert-untrusted",
     "unable-to-get-crl",
     "crl-has-expired",
+    "crl-not-yet-valid",
+    "crl-signature-failure",
+    "keyusage-no-crl-sign",
+    "unhandled-critical-crl-extension",
     "err-tls-cert-altname-invalid",
 )
 DIRECTION = Enum("sent", "received")

@@ -110,6 +110,8 @@ VERIFY_CODES = {
     "cert-signature-failure": (7, "certificate signature failure"),
     "cert-not-yet-valid": (9, "certificate is not yet valid"),
     "cert-has-expired": (10, "certificate has expired"),
+    "crl-signature-failure": (8, "CRL signature failure"),
+    "crl-not-yet-valid": (11, "CRL is not yet valid"),
     "crl-has-expired": (12, "CRL has expired"),
     "depth-zero-self-signed-cert": (18, "self-signed certificate"),
     "self-signed-cert-in-chain": (19, "self-signed certificate in certificate chain"),
@@ -117,6 +119,8 @@ VERIFY_CODES = {
     # OpenSSL finds 20 first, where `ssl` stops, and then 21, which Node gives.
     "unable-to-verify-leaf-signature": (20, "unable to get local issuer certificate"),
     "cert-revoked": (23, "certificate revoked"),
+    "keyusage-no-crl-sign": (35, "key usage does not include CRL signing"),
+    "unhandled-critical-crl-extension": (36, "unhandled critical CRL extension"),
     "path-length-exceeded": (25, "path length constraint exceeded"),
     "invalid-purpose": (26, "unsuitable certificate purpose"),
     "cert-untrusted": (27, "certificate not trusted"),
