@@ -87,6 +87,8 @@ pub(crate) const KEY_AGREEMENT: u16 = 0x0800;
 pub(crate) const KEY_ENCIPHERMENT: u16 = 0x2000;
 /// Likewise.
 pub(crate) const KEY_CERT_SIGN: u16 = 0x0400;
+/// Likewise.
+pub(crate) const CRL_SIGN: u16 = 0x0200;
 
 fn optional<T>(extension: Option<&[u8]>, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<Option<T>> {
     match extension {

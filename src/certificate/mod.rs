@@ -25,7 +25,7 @@ pub use host_name::check_server_identity;
 pub(crate) use host_name::mismatch;
 pub use names::NameAttribute;
 pub(crate) use time::Time;
-pub(crate) use x509::X509;
+pub(crate) use x509::{Extension, X509, extensions_of};
 
 /// What a certificate says of itself. The parts that can't be read are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -100,7 +100,9 @@ impl<'a> X509<'a> {
     }
 }
 
-fn extensions_of(bytes: &[u8]) -> (Vec<Extension<'_>>, bool) {
+/// The extensions of a certificate, of a revocation list or of its entry, up to the first that is not
+/// well-formed, and whether these are all.
+pub(crate) fn extensions_of(bytes: &[u8]) -> (Vec<Extension<'_>>, bool) {
     let mut extensions = Vec::new();
     let Some(list) = der::only(bytes, der::SEQUENCE) else {
         return (extensions, false);

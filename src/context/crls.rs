@@ -1,17 +1,20 @@
-//! Certificate revocation lists (row O5, RFC 5280 section 5).
+//! The files with certificate revocation lists (row O5). What is in a list, and which of them counts for a
+//! certificate, `verify` knows.
 
-use rustls_pki_types::CertificateRevocationListDer;
-use rustls_pki_types::pem::PemObject;
-use webpki::{CertRevocationList, OwnedCertRevocationList};
-
+use super::pem;
 use crate::error::{Error, ErrorCode};
+use crate::verify::RevocationList;
 
 /// The lists that peers' certificates are looked up in.
 #[derive(Debug, Default)]
-pub(crate) struct Crls(Vec<CertRevocationList<'static>>);
+pub(crate) struct Crls(Vec<RevocationList>);
 
 impl Crls {
-    /// All lists of the files, each in PEM, with one or several, or in DER.
+    /// Reads all lists of the files, each in PEM, with one or several, or in DER.
+    ///
+    /// # Errors
+    ///
+    /// One for each file that has no list, or one that can't be read: which it is, and what is wrong with it.
     pub(super) fn new(files: &[Vec<u8>]) -> Result<Self, Vec<Error>> {
         let mut lists = Vec::new();
         let mut errors = Vec::new();
@@ -20,7 +23,7 @@ impl Crls {
                 Ok(more) => lists.extend(more),
                 Err(cause) => errors.push(Error::new(
                     ErrorCode::ErrCryptoOperationFailed,
-                    format!("Failed to parse CRL: file {number} of {}: {cause}", files.len()),
+                    format!("Failed to parse CRL: file {number} of {}: {cause}.", files.len()),
                 )),
             }
         }
@@ -31,42 +34,31 @@ impl Crls {
     }
 
     /// The lists themselves; without any, no certificate is looked up.
-    pub(crate) fn lists(&self) -> &[CertRevocationList<'static>] {
+    pub(crate) fn lists(&self) -> &[RevocationList] {
         &self.0
     }
 }
 
-fn lists_of(file: &[u8]) -> Result<Vec<CertRevocationList<'static>>, String> {
-    let is_pem = file.windows(PEM_START.len()).any(|window| window == PEM_START);
-    let ders = match is_pem {
-        true => CertificateRevocationListDer::pem_slice_iter(file)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|cause| format!("it is not readable PEM: {cause}."))?,
-        false => vec![CertificateRevocationListDer::from(file)],
-    };
-    if ders.is_empty() {
-        return Err("it has no -----BEGIN X509 CRL----- section.".into());
+fn lists_of(file: &[u8]) -> Result<Vec<RevocationList>, String> {
+    if !pem::looks_like_pem(file) {
+        return match RevocationList::new(file) {
+            Ok(list) => Ok(vec![list]),
+            Err(cause) => Err(format!("it is not PEM, and {cause}")),
+        };
     }
-    ders.iter()
-        .zip(1..)
-        .map(|(der, number)| {
-            OwnedCertRevocationList::from_der(der).map(CertRevocationList::from).map_err(|cause| {
-                let what = match is_pem {
-                    true => format!("list {number} of it"),
-                    false => "it is not PEM, and".into(),
-                };
-                match cause {
-                    webpki::Error::UnsupportedCrlVersion => format!(
-                        "{what} is of version 1, and only version 2 is read (RFC 5280 section 5.1.2.1); OpenSSL makes one where `crl_extensions` names a CRL number."
-                    ),
-                    cause => format!("{what} is not a readable list in DER: {cause}."),
-                }
-            })
-        })
-        .collect()
+    let sections = pem::sections(file, &[LABEL]).map_err(|cause| format!("it is not readable PEM: {cause}"))?;
+    if sections.is_empty() {
+        return Err(format!("it has no -----BEGIN {LABEL}----- section, but {}", pem::labels(file)));
+    }
+    let all = sections.len();
+    let read = sections.iter().zip(1..).map(|(section, number)| {
+        RevocationList::new(&section.data).map_err(|cause| format!("list {number} of {all} in it {cause}"))
+    });
+    read.collect()
 }
 
-const PEM_START: &[u8] = b"-----BEGIN ";
+/// RFC 7468 section 7.
+const LABEL: &str = "X509 CRL";
 
 #[cfg(test)]
 mod tests {
@@ -80,10 +72,10 @@ mod tests {
         #[rustfmt::skip]
         let rows: &[Row] = &[
             ("no file", &[], &[]),
-            ("no PEM and no DER", &[b"x"], &["file 1 of 1: it is not PEM, and is not a readable list"]),
-            ("a certificate", &[include_bytes!("../engine/tests/fixtures/ca.pem")], &["file 1 of 1: it has no -----BEGIN X509 CRL-----"]),
+            ("no PEM and no DER", &[b"x"], &["file 1 of 1: it is not PEM, and is not a certificate revocation list"]),
+            ("a certificate", &[include_bytes!("../engine/tests/fixtures/ca.pem")], &["file 1 of 1: it has no -----BEGIN X509 CRL----- section, but CERTIFICATE."]),
             ("PEM without an end", &[b"-----BEGIN X509 CRL-----\nAAAA\n"], &["file 1 of 1: it is not readable PEM"]),
-            ("PEM of something else", &[b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"], &["file 1 of 1: list 1 of it is not"]),
+            ("PEM of something else", &[b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"], &["file 1 of 1: list 1 of 1 in it is not a certificate revocation list"]),
             ("two of them", &[b"x", b"y"], &["file 1 of 2", "file 2 of 2"]),
         ];
         for (what, files, expected) in rows {

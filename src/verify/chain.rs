@@ -2,16 +2,14 @@
 
 use rustls::CertificateError;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::{
-    CertRevocationList, EndEntityCert, Error as ChainError, ExpirationPolicy, KeyUsage, RevocationCheckDepth,
-    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
-};
+use webpki::{EndEntityCert, Error as ChainError, KeyUsage, VerifiedPath};
 
 use super::compat;
 use super::faults::{self, Fault, Purpose};
 use super::path::Path;
+use super::revocation::Revocation;
 use crate::certificate::{X509, check_server_identity, der, mismatch};
-use crate::context::Context;
+use crate::context::{Context, Roots};
 use crate::error::ErrorCode;
 
 /// What came of the check of a chain.
@@ -33,7 +31,9 @@ pub(super) fn check(
     now: UnixTime,
 ) -> Checked {
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let cause = match trusted_path(context, end_entity, sent, purpose, now) {
+    let algorithms = context.provider().signature_verification_algorithms.all;
+    let revocation = Revocation { lists: context.crls().lists(), algorithms, now: seconds };
+    let cause = match trusted_path(context, end_entity, sent, purpose, now, revocation) {
         Ok(certificates) => match Path::verified(&certificates.iter().collect::<Vec<_>>(), context.roots()) {
             Some(path) => {
                 let outcome = faults::of_verified(&path, purpose, seconds).map_or(Ok(()), Err);
@@ -46,8 +46,7 @@ pub(super) fn check(
     let Some(path) = Path::new(end_entity, sent, context.roots(), seconds) else {
         return Checked { outcome: Err(refusal(&cause)), chain: vec![end_entity.clone().into_owned()] };
     };
-    let algorithms = context.provider().signature_verification_algorithms.all;
-    let fault = faults::of(&path, purpose, algorithms, seconds);
+    let fault = faults::of(&path, purpose, revocation.faults(&path), algorithms, seconds);
     let outcome = match context.compat() && compat::accepts(&path, fault.as_ref(), &cause) {
         true => Ok(()),
         false => Err(fault.unwrap_or_else(|| refusal(&cause))),
@@ -70,32 +69,53 @@ pub(super) fn check_name(end_entity: &CertificateDer<'_>, name: &ServerName<'_>)
     })
 }
 
-/// The path that webpki finds, leaf first and with the anchor's certificate.
+/// The path that webpki finds, leaf first and with the anchor's certificate. Where a path is good but for the
+/// revocation lists, webpki tries another one.
 fn trusted_path(
     context: &Context,
     end_entity: &CertificateDer<'_>,
     sent: &[CertificateDer<'_>],
     purpose: Purpose,
     now: UnixTime,
+    revocation: Revocation<'_>,
 ) -> Result<Vec<CertificateDer<'static>>, ChainError> {
     let roots = context.roots();
     let own = roots.intermediates().iter().map(|certificate| CertificateDer::from(certificate.as_ref()));
     let intermediates: Vec<CertificateDer<'_>> = own.chain(sent.iter().cloned()).collect();
-    let lists: Vec<&CertRevocationList<'_>> = context.crls().lists().iter().collect();
     let usage = match purpose {
         Purpose::ServerAuth => KeyUsage::server_auth(),
         Purpose::ClientAuth => KeyUsage::client_auth(),
     };
     let leaf = EndEntityCert::try_from(end_entity)?;
+    let is_unrevoked = |path: &VerifiedPath<'_>| {
+        let certificates = certificates_of(end_entity, path, roots);
+        let certificates: Vec<_> = certificates.iter().collect();
+        match Path::verified(&certificates, roots).is_some_and(|path| revocation.faults(&path).is_empty()) {
+            true => Ok(()),
+            false => Err(ChainError::UnknownRevocationStatus),
+        }
+    };
     let path = leaf.verify_for_usage(
-        context.provider().signature_verification_algorithms.all,
+        revocation.algorithms,
         roots.anchors(),
         &intermediates,
         now,
         usage,
-        revocation(&lists),
+        // Its own choice of a list is not that of RFC 5280.
         None,
+        match revocation.lists.is_empty() {
+            true => None,
+            false => Some(&is_unrevoked),
+        },
     )?;
+    Ok(certificates_of(end_entity, &path, roots))
+}
+
+fn certificates_of(
+    end_entity: &CertificateDer<'_>,
+    path: &VerifiedPath<'_>,
+    roots: &Roots,
+) -> Vec<CertificateDer<'static>> {
     let mut certificates = vec![end_entity.clone().into_owned()];
     certificates.extend(path.intermediate_certificates().map(|certificate| certificate.der().into_owned()));
     let is_anchor = |certificate: &&CertificateDer<'static>| {
@@ -107,36 +127,15 @@ fn trusted_path(
     let anchor = roots.certificates().iter().find(is_anchor);
     // A certificate that signs itself may be leaf and anchor.
     certificates.extend(anchor.filter(|anchor| certificates.last() != Some(anchor)).cloned());
-    Ok(certificates)
-}
-
-/// Every certificate below the anchor must be in the scope of a list that is not too old, as with OpenSSL's
-/// `X509_V_FLAG_CRL_CHECK_ALL`.
-fn revocation<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
-    let builder = RevocationOptionsBuilder::new(lists).ok()?;
-    Some(
-        builder
-            .with_depth(RevocationCheckDepth::Chain)
-            .with_status_policy(UnknownStatusPolicy::Deny)
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build(),
-    )
+    certificates
 }
 
 /// What webpki alone finds wrong.
 fn refusal(cause: &ChainError) -> Fault {
     let (code, message, tls) = match cause {
-        ChainError::CertRevoked => {
-            (ErrorCode::CertRevoked, "A certificate of the chain was revoked.".to_owned(), CertificateError::Revoked)
-        }
         ChainError::UnknownRevocationStatus => (
             ErrorCode::UnableToGetCrl,
-            "There is no revocation list for a certificate of the chain; give one of each issuer as `crl`.".to_owned(),
-            CertificateError::UnknownRevocationStatus,
-        ),
-        ChainError::CrlExpired { .. } => (
-            ErrorCode::CrlHasExpired,
-            "A revocation list for a certificate of the chain is too old; give a newer one as `crl`.".to_owned(),
+            "On no path to a trusted CA do the revocation lists show that every certificate is good.".to_owned(),
             CertificateError::UnknownRevocationStatus,
         ),
         ChainError::UnknownIssuer => (

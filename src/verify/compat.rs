@@ -15,8 +15,9 @@ use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, Unix
 use webpki::{EndEntityCert, Error as ChainError, KeyUsage};
 
 use super::constraints;
-use super::faults::{self, Fault};
+use super::faults::Fault;
 use super::path::{End, Path};
+use super::signature::public_key;
 use crate::certificate::extensions::NAME_CONSTRAINTS;
 use crate::certificate::{X509, check_server_identity};
 use crate::error::ErrorCode;
@@ -69,7 +70,7 @@ pub(super) fn verify_tls12_signature(
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, TlsError> {
     let x509 = X509::new(certificate).ok_or(CertificateError::BadEncoding)?;
-    let (key_algorithm, key) = faults::public_key(x509.spki).ok_or(CertificateError::BadEncoding)?;
+    let (key_algorithm, key) = public_key(x509.spki).ok_or(CertificateError::BadEncoding)?;
     let of_scheme = algorithms.mapping.iter().filter(|(scheme, _)| *scheme == dss.scheme).flat_map(|(_, all)| *all);
     let is_verified = of_scheme
         .filter(|algorithm| algorithm.public_key_alg_id().as_ref() == key_algorithm)

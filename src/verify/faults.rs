@@ -4,10 +4,11 @@
 //! and validity. Node lets it go on after a fault and tells the last one, so that is the one that counts here.
 
 use rustls::CertificateError;
-use rustls_pki_types::{AlgorithmIdentifier, SignatureVerificationAlgorithm};
+use rustls_pki_types::SignatureVerificationAlgorithm;
 
 use super::constraints;
 use super::path::{End, Link, Path};
+use super::signature::{BadSignature, Signed};
 use crate::certificate::extensions::{
     self, DIGITAL_SIGNATURE, KEY_AGREEMENT, KEY_CERT_SIGN, KEY_ENCIPHERMENT, NAME_CONSTRAINTS,
 };
@@ -38,16 +39,19 @@ impl Fault {
     }
 }
 
-/// The last fault of a path, or none. Signatures are checked by these algorithms.
+/// The last fault of a path, or none: of those that revocation lists tell, and its own. Signatures are checked
+/// by these algorithms.
 pub(super) fn of(
     path: &Path<'_>,
     purpose: Purpose,
+    revocation: Vec<Fault>,
     algorithms: &[&dyn SignatureVerificationAlgorithm],
     now: i64,
 ) -> Option<Fault> {
     let mut faults = Vec::new();
     faults.extend(end(path));
     faults.extend(uses(path, purpose));
+    faults.extend(revocation);
     faults.extend(signatures_and_times(path, Some(algorithms), now));
     faults.extend(name_constraints(path));
     faults.pop()
@@ -217,56 +221,17 @@ fn signatures_and_times(
 }
 
 fn signature(link: &Link<'_>, issuer: &Link<'_>, algorithms: &[&dyn SignatureVerificationAlgorithm]) -> Option<Fault> {
-    let subject = described(link);
-    let Some((key_algorithm, key)) = public_key(issuer.x509.spki) else {
-        return Some(Fault::new(
-            ErrorCode::CertUntrusted,
-            format!("The public key of {} is not readable.", described(issuer)),
-            CertificateError::BadEncoding,
-        ));
+    let X509 { tbs, signed_algorithm, signature_algorithm, signature, .. } = link.x509;
+    let signed = Signed { tbs, signed_algorithm, signature_algorithm, signature };
+    let cause = signed.verify(issuer.x509.spki, algorithms).err()?;
+    let (code, tls) = match cause {
+        BadSignature::UnreadableKey => (ErrorCode::CertUntrusted, CertificateError::BadEncoding),
+        BadSignature::Algorithm => (ErrorCode::CertUntrusted, CertificateError::UnknownIssuer),
+        BadSignature::TwoAlgorithms | BadSignature::Wrong => {
+            (ErrorCode::CertSignatureFailure, CertificateError::BadSignature)
+        }
     };
-    if link.x509.signed_algorithm != link.x509.signature_algorithm {
-        return Some(Fault::new(
-            ErrorCode::CertSignatureFailure,
-            format!("{subject} names two algorithms for its signature (RFC 5280 section 4.1.1.2)."),
-            CertificateError::BadSignature,
-        ));
-    }
-    let is = |ours: AlgorithmIdentifier, theirs: &[u8]| ours.as_ref() == theirs;
-    let mut fitting = algorithms
-        .iter()
-        .filter(|algorithm| {
-            is(algorithm.signature_alg_id(), link.x509.signature_algorithm)
-                && is(algorithm.public_key_alg_id(), key_algorithm)
-        })
-        .peekable();
-    if fitting.peek().is_none() {
-        return Some(Fault::new(
-            ErrorCode::CertUntrusted,
-            format!(
-                "{subject} is signed by an algorithm that is not supported, or that does not fit its issuer's key."
-            ),
-            CertificateError::UnknownIssuer,
-        ));
-    }
-    match fitting.any(|algorithm| algorithm.verify_signature(key, link.x509.tbs, link.x509.signature).is_ok()) {
-        true => None,
-        false => Some(Fault::new(
-            ErrorCode::CertSignatureFailure,
-            format!("The signature of {subject} is wrong."),
-            CertificateError::BadSignature,
-        )),
-    }
-}
-
-/// The content of the algorithm identifier, and the key, of a `SubjectPublicKeyInfo`.
-pub(super) fn public_key(spki: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut fields = der::Reader::new(der::only(spki, der::SEQUENCE)?);
-    let algorithm = fields.expect(der::SEQUENCE)?;
-    match fields.expect(der::BIT_STRING)? {
-        [0, key @ ..] => Some((algorithm, key)),
-        _ => None,
-    }
+    Some(Fault::new(code, cause.sentence(&described(link), &described(issuer)), tls))
 }
 
 fn validity(link: &Link<'_>, now: i64) -> Option<Fault> {
@@ -317,12 +282,17 @@ fn name_constraints(path: &Path<'_>) -> Option<Fault> {
 }
 
 /// A certificate in the sentence of a message.
-fn described(link: &Link<'_>) -> String {
-    let subject: String = names::one_line(link.x509.subject).chars().filter(|c| !c.is_control()).take(SHOWN).collect();
-    match subject.is_empty() {
+pub(super) fn described(link: &Link<'_>) -> String {
+    match names::is_empty(link.x509.subject) {
         true => "The certificate without a subject".into(),
-        false => format!("The certificate of {subject:?}"),
+        false => format!("The certificate of {}", shown(link.x509.subject)),
     }
+}
+
+/// A name in the sentence of a message, in quotes.
+pub(super) fn shown(name: &[u8]) -> String {
+    let name: String = names::one_line(name).chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    format!("{name:?}")
 }
 
 const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";

@@ -3,8 +3,12 @@
 mod chain;
 mod compat;
 mod constraints;
+mod crl;
+mod distribution;
 mod faults;
 mod path;
+mod revocation;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +23,7 @@ use webpki::EndEntityCert;
 
 use crate::context::Context;
 use crate::error::{Alert, Direction, Error, ErrorCode};
+pub(crate) use crl::RevocationList;
 use faults::{Fault, Purpose};
 
 /// Checks the certificate of one connection's peer, and keeps what came of it in a [`Verdict`].

@@ -1,0 +1,104 @@
+//! The distribution points of certificates and of lists (RFC 5280 sections 4.2.1.13 and 5.2.5), and whether
+//! one is the other.
+
+use crate::certificate::extensions::CRL_DISTRIBUTION_POINTS;
+use crate::certificate::general_names::GeneralName;
+use crate::certificate::{X509, der, names};
+
+/// The name of a distribution point.
+#[derive(Debug)]
+pub(super) enum PointName<'a> {
+    /// `fullName`: general names, each of which is its name.
+    Full(Vec<der::Element<'a>>),
+    /// `nameRelativeToCRLIssuer`: the content of a relative name.
+    Relative(&'a [u8]),
+}
+
+/// Where a certificate says that its revocation is told.
+#[derive(Debug)]
+pub(super) struct Point<'a> {
+    name: Option<PointName<'a>>,
+    /// `cRLIssuer`: who tells it, where that is not the certificate's issuer.
+    issuers: Option<Vec<der::Element<'a>>>,
+}
+
+impl<'a> PointName<'a> {
+    /// Reads the content of a `DistributionPointName` with its tag; none where it is not one.
+    pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
+        let mut fields = der::Reader::new(bytes);
+        let name = fields.read().filter(|_| fields.is_empty())?;
+        match name.tag {
+            der::CONTEXT_CONSTRUCTED => general_names(name.value).map(Self::Full),
+            RELATIVE => der::Reader::new(name.value).all().map(|_| Self::Relative(name.value)),
+            _ => None,
+        }
+    }
+
+    /// Whether both name the same point of the same issuer. A relative name is only compared with a relative
+    /// one.
+    fn is(&self, other: &PointName<'_>) -> bool {
+        match (self, other) {
+            (Self::Full(one), PointName::Full(other)) => intersect(one, other),
+            (Self::Relative(one), PointName::Relative(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl<'a> Point<'a> {
+    /// The distribution points of a certificate; none of them where they can't be read.
+    pub(super) fn all_of(x509: &X509<'a>) -> Vec<Self> {
+        let read = |extension| der::Reader::new(der::only(extension, der::SEQUENCE)?).all();
+        let points = x509.extension(CRL_DISTRIBUTION_POINTS).and_then(read).unwrap_or_default();
+        points.iter().map(|point| Self::new(point.whole)).collect::<Option<_>>().unwrap_or_default()
+    }
+
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        let mut fields = der::Reader::new(der::only(bytes, der::SEQUENCE)?);
+        let name = match fields.optional(der::CONTEXT_CONSTRUCTED) {
+            Some(name) => Some(PointName::new(name)?),
+            None => None,
+        };
+        // A list for some reasons is not used, so that no others need be added up.
+        let _reasons = fields.optional(der::CONTEXT + 1);
+        let issuers = match fields.optional(der::CONTEXT_CONSTRUCTED + 2) {
+            Some(issuers) => Some(general_names(issuers)?),
+            None => None,
+        };
+        fields.is_empty().then_some(Self { name, issuers })
+    }
+
+    /// Whether a list by this issuer, with this name of a point, is what it points to (section 6.3.3 (b)).
+    pub(super) fn is(&self, list_point: &PointName<'_>, list_issuer: &[u8]) -> bool {
+        let is_list_issuer = |name: &der::Element<'_>| matches!(GeneralName::new(name.tag, name.value), Some(GeneralName::Directory(name)) if names::are_equal(name, list_issuer));
+        // (1): lists of another issuer than the certificate's are not used.
+        if self.issuers.as_ref().is_some_and(|issuers| !issuers.iter().any(is_list_issuer)) {
+            return false;
+        }
+        // (2) (i): where the point has no name, `cRLIssuer` stands for it.
+        match (&self.name, &self.issuers, list_point) {
+            (Some(name), _, _) => name.is(list_point),
+            (None, Some(issuers), PointName::Full(names)) => intersect(issuers, names),
+            (None, _, _) => false,
+        }
+    }
+}
+
+/// Whether a general name of one list stands in the other too.
+fn intersect(one: &[der::Element<'_>], other: &[der::Element<'_>]) -> bool {
+    one.iter().any(|name| other.iter().any(|other| is_same(name, other)))
+}
+
+fn is_same(one: &der::Element<'_>, other: &der::Element<'_>) -> bool {
+    let directory =
+        |name: &der::Element<'_>| matches!(GeneralName::new(name.tag, name.value), Some(GeneralName::Directory(_)));
+    one.whole == other.whole || (directory(one) && directory(other) && names::are_equal(one.value, other.value))
+}
+
+fn general_names(bytes: &[u8]) -> Option<Vec<der::Element<'_>>> {
+    let names = der::Reader::new(bytes).all()?;
+    names.iter().all(|name| GeneralName::new(name.tag, name.value).is_some()).then_some(names)
+}
+
+/// `[1]`, constructed.
+const RELATIVE: u8 = der::CONTEXT_CONSTRUCTED + 1;
