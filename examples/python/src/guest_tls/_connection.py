@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ssl
+import weakref
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import _certificates, _errors
 from ._canonical import Failed
 from ._guest import POOL, Guest, Resource
+from ._inner import Inner
 from ._options import Options, ask
+from ._records import header_fault, record_length
 
 if TYPE_CHECKING:
     from ._context import SSLContext
@@ -45,15 +48,21 @@ class Connection:
     """A connection in the guest. Bytes of the transport go in by `feed`, and come out by `outgoing`."""
 
     def __init__(self, owner: Endpoint, server_hostname: Optional[str], session: Optional[SSLSession]) -> None:
-        self._owner = owner
+        # As `ssl`'s own: an endpoint that nothing refers to any more closes its socket at once, and a circle would keep it.
+        self._owner = weakref.ref(owner)
         self._context = owner.context
         self._hostname = server_hostname
         self._is_server = owner.server_side
         self._guest = session._guest if session is not None and session._guest.is_usable else POOL.guest()
         #: Whether the handshake is done.
         self.is_secure = False
-        # What came of the transport and was not taken yet, and whether its end did.
+        self._unwraps = False
+        # The record that is coming in; what the guest has not taken yet of what is whole; and whether the transport has ended.
+        self._record = bytearray()
         self._encrypted = b""
+        # What OpenSSL says of the header of the record that came last, where it is none.
+        self._header_fault: Optional[str] = None
+        self._is_first_record = True
         self._eof = self._eof_told = False
         # What was decrypted and not read yet.
         self._cleartext = memoryview(b"")
@@ -64,16 +73,25 @@ class Connection:
     # The transport's side.
 
     @property
-    def is_hungry(self) -> bool:
-        """Whether it wants more bytes of the transport: it has taken all that there were."""
-        return not self._encrypted and not self._eof
+    def wanted(self) -> int:
+        """How many bytes it wants of the transport: what is missing of a record's header, then of its body; 0 where it wants none.
+
+        As OpenSSL, it takes no byte of a later record. So `select` and a `MemoryBIO` show what is left, and what follows `close_notify`,
+        which may be no TLS, stays where it is.
+        """
+        if self._encrypted or self._eof:
+            return 0
+        return record_length(self._record) - len(self._record)
 
     def feed(self, data: bytes) -> None:
-        """Takes what came of the transport: no bytes mean that it has ended."""
-        if data:
-            self._encrypted += data
-        else:
+        """Takes at most as many bytes of the transport as are wanted; no bytes mean that it has ended."""
+        self._record += data
+        if not data:
             self._eof = True
+        if self._eof or len(self._record) == record_length(self._record):
+            self._encrypted, self._record = bytes(self._record), bytearray()
+            self._header_fault = header_fault(self._encrypted, self._is_first_record)
+            self._is_first_record = False
 
     def outgoing(self) -> bytes:
         """Bytes for the transport; none where there are none now."""
@@ -96,7 +114,13 @@ class Connection:
         return False
 
     def read(self, most: int) -> Optional[bytes]:
-        """At most so many bytes; none at the end; None where they have yet to come."""
+        """At most so many bytes; none at the end; None where they have yet to come. After `unwrap` the end is `SSLZeroReturnError`."""
+        found = self._take(most)
+        if found == b"" and self._unwraps:
+            raise _errors.closed()
+        return found
+
+    def _take(self, most: int) -> Optional[bytes]:
         if not self._cleartext:
             kind, data = self._read()
             if kind != "data":
@@ -107,28 +131,21 @@ class Connection:
         return found
 
     def pending(self) -> int:
-        """How many bytes can be read without the transport."""
-        if not self._cleartext and self.is_secure:
-            try:
-                kind, data = self._read()
-            except OSError:
-                # The next read says it.
-                return 0
-            if kind == "data":
-                self._cleartext = memoryview(data)
+        """How many bytes of the record that was read last are left."""
         return len(self._cleartext)
 
     def write(self, data: Any) -> int:
         """Takes some bytes for the peer, and says how many."""
         return self.checked(self.call("write-cleartext", data))  # type: ignore[no-any-return]
 
-    def end(self) -> None:
-        """Ends our side, by `close_notify`."""
+    def end(self, unwraps: bool = False) -> None:
+        """Ends our side, by `close_notify`: all of TLS, where `unwraps`."""
+        self._unwraps = self._unwraps or unwraps
         self.call("end")
 
     def has_ended(self) -> bool:
         """Whether the peer has ended its side. Raises `SSLError` where it goes on sending."""
-        found = self.read(1)
+        found = self._take(1)
         if found:
             raise _errors.refused("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify: read it before unwrap")
         return found is not None
@@ -147,7 +164,7 @@ class Connection:
 
     def exception(self, error: Any) -> OSError:
         """The exception for an error of this connection."""
-        return _errors.exception(error, self._hostname)
+        return _errors.exception(error, self._hostname, self._header_fault)
 
     def session(self) -> Optional[SSLSession]:
         """The session that came last."""
@@ -222,17 +239,18 @@ class Connection:
         return found
 
     def _choose_context(self, servername: Optional[str]) -> None:
-        callback = self._context.sni_callback
-        assert callback is not None
+        callback, owner = self._context.sni_callback, self._owner()
+        # It is one of the owner's methods that runs.
+        assert callback is not None and owner is not None
         try:
-            refusal = callback(self._owner, servername, self._context)
+            refusal = callback(owner, servername, self._context)
         except BaseException:
             self.call("abort", "the SNI callback raised an exception")
             raise
         if refusal is not None:
             self.call("abort", "the SNI callback refused the name")
             raise _errors.refused("CALLBACK_FAILED", f"callback failed: sni_callback refused {servername!r} by {refusal!r}")
-        chosen = self._owner.context
+        chosen = owner.context
         other = None if chosen is self._context else chosen._secure_context(self._guest)
         self.checked(self.call("answer-sni", other))
 
@@ -274,6 +292,15 @@ class Endpoint:
         if session is not None:
             check_session(self, session)
             self._session = session
+
+    @property
+    def _sslobj(self) -> Optional[Inner]:
+        """What `ssl` has of OpenSSL's here: None where TLS has not begun, and after it has ended."""
+        return None if self._connection is None else Inner(self)
+
+    def _read_strictly(self, len: int, buffer: Any) -> Any:
+        """As `read`; `SSLEOFError` where the transport ends without `close_notify`, whatever else `read` would do then."""
+        raise NotImplementedError
 
     @property
     def server_side(self) -> bool:
@@ -324,6 +351,7 @@ class Endpoint:
         """The peer's certificate: in DER, or as a dictionary, which is empty where the certificate was not verified. None where there is
         none. `ValueError` before the handshake.
         """
+        self._check_connected()
         if self._secure() is None:
             raise ValueError("handshake not done yet")
         certificates = self._tell("peer-certificates")
@@ -410,6 +438,9 @@ class Endpoint:
     def verify_client_post_handshake(self) -> None:
         """Raises `NotImplementedError`."""
         raise NotImplementedError("rustls has no post-handshake authentication: ask for the certificate in the handshake")
+
+    def _check_connected(self) -> None:
+        """`OSError` where there is a transport, and it is not connected."""
 
     def _secure(self) -> Optional[Connection]:
         """The connection, where the handshake is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import ssl
 from typing import Any, Optional, TypeVar
@@ -11,8 +12,9 @@ from ._canonical import GuestFault
 Explained = TypeVar("Explained", bound=ssl.SSLError)
 
 
-def exception(error: Any, hostname: Optional[str] = None) -> OSError:
-    """The exception for an `error` of the interface. Beside the attributes that `ssl` gives it (`reason`, `library`, `verify_code`,
+def exception(error: Any, hostname: Optional[str] = None, header_fault: Optional[str] = None) -> OSError:
+    """The exception for an `error` of the interface. `header_fault` is OpenSSL's reason for refusing the record's header that came last,
+    where it would: the guest says less of what is no TLS. Beside the attributes that `ssl` gives it (`reason`, `library`, `verify_code`,
     `verify_message`) it has `code`, the error's code by Node's name, and `alert`: the number of the TLS alert that went with it, or None.
     """
     code = error.code.upper().replace("-", "_")
@@ -24,11 +26,15 @@ def exception(error: Any, hostname: Optional[str] = None) -> OSError:
     elif error.code == "err-tls-handshake-timeout":
         made = TimeoutError(f"The handshake operation timed out: {error.message}")
     elif error.code == "err-ssl-unexpected-eof-while-reading":
-        made = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"EOF occurred in violation of protocol: {error.message}")
+        words = f"[SSL: {UNEXPECTED_EOF}] EOF occurred in violation of protocol: {error.message}"
+        made = explained(ssl.SSLEOFError(EOF, words), UNEXPECTED_EOF)
     else:
-        words = error.reason or code.removeprefix("ERR_").removeprefix("SSL_").replace("_", " ").lower()
+        if header_fault is not None and error.code in ABOUT_RECORDS:
+            words = header_fault.replace("_", " ").lower()
+        else:
+            words = error.reason or code.removeprefix("ERR_").removeprefix("SSL_").replace("_", " ").lower()
         reason = words.upper().replace(" ", "_")
-        made = explained(ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {words}: {error.message}"), reason)
+        made = explained(ssl.SSLError(FAULT, f"[SSL: {reason}] {words}: {error.message}"), reason)
     return tell(made, code, error.alert and error.alert.description)
 
 
@@ -42,17 +48,24 @@ def not_verified(error: Any, hostname: Optional[str]) -> ssl.SSLCertVerification
     else:
         number, words = VERIFY_CODES[error.code]
     made = ssl.SSLCertVerificationError(
-        ssl.SSL_ERROR_SSL, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words} ({error.message})"
+        FAULT, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words} ({error.message})"
     )
     made.verify_code = number
     made.verify_message = words
     return explained(made, "CERTIFICATE_VERIFY_FAILED")
 
 
-def refused(reason: str, message: str) -> ssl.SSLError:
-    """An `SSLError` of this package's own."""
-    made = explained(ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {message}"), reason)
+def refused(reason: str, message: str, library: str = "SSL") -> ssl.SSLError:
+    """An `SSLError` of this package's own, by the reason and the library that OpenSSL names."""
+    made = explained(ssl.SSLError(FAULT, f"[{library}: {reason}] {message}"), reason, library)
     tell(made, reason, None)
+    return made
+
+
+def before_tls() -> ssl.SSLError:
+    """For a socket that holds bytes which no TLS has brought."""
+    made = unexplained(ssl.SSLError(errno.ENOTCONN, "Closed before TLS handshake with data in recv buffer."))
+    made.reason = "Closed before TLS handshake with data in recv buffer."
     return made
 
 
@@ -63,17 +76,17 @@ def lost(fault: GuestFault) -> ssl.SSLError:
 
 def want_read() -> ssl.SSLWantReadError:
     """More bytes of the peer are needed first."""
-    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
+    return unexplained(ssl.SSLWantReadError(int(ssl.SSL_ERROR_WANT_READ), "The operation did not complete (read)"))
 
 
 def want_write() -> ssl.SSLWantWriteError:
     """The transport has to take bytes first."""
-    return ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)")
+    return unexplained(ssl.SSLWantWriteError(int(ssl.SSL_ERROR_WANT_WRITE), "The operation did not complete (write)"))
 
 
 def closed() -> ssl.SSLZeroReturnError:
     """The peer has ended TLS where it could not."""
-    return ssl.SSLZeroReturnError(ssl.SSL_ERROR_ZERO_RETURN, "TLS/SSL connection has been closed (EOF)")
+    return unexplained(ssl.SSLZeroReturnError(int(ssl.SSL_ERROR_ZERO_RETURN), "TLS/SSL connection has been closed (EOF)"))
 
 
 def is_ip(hostname: str) -> bool:
@@ -85,10 +98,16 @@ def is_ip(hostname: str) -> bool:
     return True
 
 
-def explained(error: Explained, reason: str) -> Explained:
+def explained(error: Explained, reason: str, library: str = "SSL") -> Explained:
     """With what `ssl` sets on its own errors."""
-    error.library = "SSL"
+    error.library = library
     error.reason = reason
+    return error
+
+
+def unexplained(error: Explained) -> Explained:
+    """Likewise where OpenSSL gives no reason: the attributes are there, and None."""
+    error.library = error.reason = None  # type: ignore[assignment]
     return error
 
 
@@ -99,6 +118,11 @@ def tell(error: OSError, code: str, alert: Optional[int]) -> OSError:
     return error
 
 
+# The numbers of `ssl.SSLErrorNumber` as `ssl` puts them into its errors.
+FAULT, EOF = int(ssl.SSL_ERROR_SSL), int(ssl.SSL_ERROR_EOF)
+UNEXPECTED_EOF = "UNEXPECTED_EOF_WHILE_READING"
+# What the guest says of what can't be a record.
+ABOUT_RECORDS = ("err-ssl-wrong-version-number", "err-ssl-decode-error", "err-ssl-data-length-too-long", "err-ssl-unexpected-message")
 ALTNAME_INVALID = "err-tls-cert-altname-invalid"
 X509_V_ERR_HOSTNAME_MISMATCH = 62
 X509_V_ERR_IP_ADDRESS_MISMATCH = 64

@@ -66,6 +66,9 @@ class SSLObject(Endpoint, ssl.SSLObject):
         memoryview(buffer).cast("B")[: _length(data)] = data
         return _length(data)
 
+    def _read_strictly(self, len: int, buffer: Any) -> Any:
+        return self.read(len, buffer)
+
     def write(self, data: Any) -> int:
         """Takes all bytes, and says how many they were."""
         connection = self._made()
@@ -80,7 +83,7 @@ class SSLObject(Endpoint, ssl.SSLObject):
     def unwrap(self) -> None:
         """Ends TLS: sends `close_notify`, and waits for the peer's (`SSLWantReadError`)."""
         connection = self._made()
-        connection.end()
+        connection.end(unwraps=True)
         self._flush()
         while not connection.has_ended():
             self._fetch()
@@ -98,13 +101,14 @@ class SSLObject(Endpoint, ssl.SSLObject):
             self.do_handshake()
 
     def _fetch(self) -> None:
-        """Takes what the transport brought."""
+        """Takes the next record of what the transport brought."""
         self._flush()
         connection = self._made()
-        data = self._incoming.read(CHUNK)
-        if not data and not (self._incoming.eof and connection.is_hungry):
-            raise _errors.want_read()
-        connection.feed(data)
+        while wanted := connection.wanted:
+            data = self._incoming.read(wanted)
+            if not data and not self._incoming.eof:
+                raise _errors.want_read()
+            connection.feed(data)
 
     def _flush(self) -> None:
         while data := self._made().outgoing():

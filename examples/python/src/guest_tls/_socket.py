@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import ssl
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 class SSLSocket(Endpoint, ssl.SSLSocket):
     """As `ssl.SSLSocket`: made by `SSLContext.wrap_socket`. One thread may read while another writes.
 
-    Nothing ever goes over it in the clear: where `ssl` would, before `connect` or after `unwrap`, there is an `OSError` or the plain
-    socket that `unwrap` gives.
+    Nothing goes over it in the clear before `unwrap` has ended TLS on both sides; from then on it is a plain socket, as in `ssl`.
     """
 
     do_handshake_on_connect: bool
@@ -30,6 +30,8 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
     _reading: threading.Lock
     _writing: threading.Lock
     _flush_wanted: bool
+    # Whether `unwrap` has made it a plain socket.
+    _is_plain: bool
     # What the guest gave for the transport and that was not sent yet, and how many bytes of a caller's are in there: see `send`.
     _unsent: memoryview
     _accepted: int
@@ -54,6 +56,7 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._flush_wanted = False
+        self._is_plain = False
         self._unsent = memoryview(b"")
         self._accepted = 0
         socket.socket.__init__(self, family=sock.family, type=sock.type, proto=sock.proto, fileno=sock.fileno())
@@ -63,6 +66,9 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
             self.settimeout(timeout)
             if self._is_connected():
                 self._begin()
+            elif self._has_data():
+                # It was said before TLS, by a peer that has gone (CVE-2023-40217).
+                raise _errors.before_tls()
         except BaseException:
             self.close()
             raise
@@ -82,21 +88,19 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
                 self.settimeout(timeout)
 
     def unwrap(self) -> socket.socket:
-        """Ends TLS: sends `close_notify`, waits for the peer's, and gives the plain socket. `SSLError` where bytes of the peer are still
-        to be read.
+        """Ends TLS: sends `close_notify`, waits for the peer's, and gives this socket, which is a plain one from then on. `SSLError` where
+        bytes of the peer are still to be read; `ValueError` where there is no TLS.
         """
-        connection = self._made()
+        if (connection := self._connection) is None:
+            raise ValueError(f"No SSL wrapper around {self}")
         deadline = self._deadline()
-        connection.end()
+        connection.end(unwraps=True)
         self._flush(deadline)
         with self._reading:
             while not connection.has_ended():
                 self._fetch(connection, deadline)
-        self._connection = None
-        timeout = self.gettimeout()
-        plain = socket.socket(family=self.family, type=self.type, proto=self.proto, fileno=self.detach())
-        plain.settimeout(timeout)
-        return plain
+        self._is_plain, self._connection = True, None
+        return self
 
     def close_notify(self) -> None:
         """Ends our side by `close_notify`, and leaves the peer's open (RFC 8446 section 6.1); what it sends can still be read. `ssl` has
@@ -107,15 +111,11 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
 
     def connect(self, addr: Any) -> None:
         """Connects, and makes the handshake."""
-        self._may_connect()
-        socket.socket.connect(self, addr)
-        self._begin()
+        self._connect(socket.socket.connect, addr)
 
     def connect_ex(self, addr: Any) -> int:
-        """The same, and gives the error number of `connect`."""
-        self._may_connect()
-        if (number := socket.socket.connect_ex(self, addr)) == 0:
-            self._begin()
+        """The same, and gives the error number of `connect`. Where that has only begun, `do_handshake` goes on when it is done."""
+        number: int = self._connect(socket.socket.connect_ex, addr)
         return number
 
     def accept(self) -> tuple[SSLSocket, Any]:
@@ -137,45 +137,38 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """At most so many bytes; none at the end."""
+        if self._is_plain:
+            return socket.socket.recv(self, buflen, flags)
         self._no_flags(flags, "recv")
+        self._check_open()
         found: bytes = self.read(buflen)
         return found
 
     def recv_into(self, buffer: Any, nbytes: Optional[int] = None, flags: int = 0) -> int:
         """The same into a buffer; gives their number."""
+        nbytes = memoryview(buffer).nbytes or 1024 if nbytes is None else nbytes
+        if self._is_plain:
+            return socket.socket.recv_into(self, buffer, nbytes, flags)
         self._no_flags(flags, "recv_into")
-        count: int = self.read(nbytes or memoryview(buffer).nbytes, buffer)
+        self._check_open()
+        count: int = self.read(nbytes, buffer)
         return count
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """As `recv`, or as `recv_into` with a buffer. Where the transport ends without the peer's `close_notify` (truncation), it is
         `SSLEOFError`, or the end where `suppress_ragged_eofs`.
         """
-        if len < 0:
-            raise ValueError("negative buffersize in recv")
-        view = None if buffer is None else memoryview(buffer).cast("B")
-        most = len if view is None else min(len or view.nbytes, view.nbytes)
         try:
-            data = self._read(most)
+            return self._read_strictly(len, buffer)
         except ssl.SSLEOFError:
             if not self.suppress_ragged_eofs:
                 raise
-            data = b""
-        if view is None:
-            return data
-        view[: data.__len__()] = data
-        return data.__len__()
+            return b"" if buffer is None else 0
 
     def pending(self) -> int:
-        """How many bytes can be read without waiting for the transport."""
+        """How many bytes of the record that was read last are left."""
         connection = self._connection
-        if connection is None or not self._reading.acquire(blocking=False):
-            # Another thread is reading: what there was, it has.
-            return 0
-        try:
-            return connection.pending()
-        finally:
-            self._reading.release()
+        return 0 if connection is None else connection.pending()
 
     # Writing.
 
@@ -183,9 +176,13 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
         """Sends some of the bytes, and gives their number. Where it raises `SSLWantWriteError` or `TimeoutError`, it has to be called
         again with the same bytes, as OpenSSL's `SSL_write`: they may have been taken already.
         """
+        if self._is_plain:
+            return socket.socket.send(self, data, flags)
         self._no_flags(flags, "send")
-        connection = self._secured()
-        view = memoryview(data).cast("B")
+        self._check_open()
+        return self._send(self._secured(), memoryview(data).cast("B"))
+
+    def _send(self, connection: Connection, view: memoryview) -> int:
         with self._writing:
             deadline = self._deadline()
             if not self._accepted:
@@ -199,18 +196,27 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
         return sent
 
     def write(self, data: Any) -> int:
-        """As `send`."""
+        """As `send`; `ValueError` where there is no TLS."""
+        if self._connection is None:
+            raise ValueError("Write on closed or unwrapped SSL socket.")
         return self.send(data)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Sends all bytes."""
+        if self._is_plain:
+            return socket.socket.sendall(self, data, flags)
         self._no_flags(flags, "sendall")
+        self._check_open()
         view = memoryview(data).cast("B")
-        while view:
-            view = view[self.send(view) :]
+        # By one connection: where another thread ends TLS meanwhile, the rest does not go in the clear.
+        connection = self._secured() if view else None
+        while connection is not None and view:
+            view = view[self._send(connection, view) :]
 
     def sendfile(self, file: Any, offset: int = 0, count: Optional[int] = None) -> int:
         """Sends a file."""
+        if self._is_plain:
+            return socket.socket.sendfile(self, file, offset, count)
         if offset:
             file.seek(offset)
         sent = 0
@@ -224,19 +230,22 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
             file.seek(offset + sent)
         return sent
 
-    # What a connection of TLS does not do.
+    # What a connection of TLS does not do, and a plain one does.
 
-    def sendto(self, data: Any, flags_or_addr: Any, addr: Any = None) -> NoReturn:
-        """Raises `ValueError`."""
-        raise ValueError(f"sendto not allowed on instances of {self.__class__}")
+    def sendto(self, data: Any, flags_or_addr: Any, addr: Any = None) -> int:
+        """`ValueError` before `unwrap`."""
+        self._only_plain("sendto")
+        return socket.socket.sendto(self, data, flags_or_addr, *(() if addr is None else (addr,)))
 
-    def recvfrom(self, buflen: int = 1024, flags: int = 0) -> NoReturn:
-        """Raises `ValueError`."""
-        raise ValueError(f"recvfrom not allowed on instances of {self.__class__}")
+    def recvfrom(self, buflen: int = 1024, flags: int = 0) -> tuple[bytes, Any]:
+        """`ValueError` before `unwrap`."""
+        self._only_plain("recvfrom")
+        return socket.socket.recvfrom(self, buflen, flags)
 
-    def recvfrom_into(self, buffer: Any, nbytes: Optional[int] = None, flags: int = 0) -> NoReturn:
-        """Raises `ValueError`."""
-        raise ValueError(f"recvfrom_into not allowed on instances of {self.__class__}")
+    def recvfrom_into(self, buffer: Any, nbytes: Optional[int] = None, flags: int = 0) -> tuple[int, Any]:
+        """`ValueError` before `unwrap`."""
+        self._only_plain("recvfrom_into")
+        return socket.socket.recvfrom_into(self, buffer, nbytes or 0, flags)
 
     def recvmsg(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises `NotImplementedError`."""
@@ -267,11 +276,21 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
                 raise ValueError("do_handshake_on_connect should not be specified for non-blocking sockets")
             self.do_handshake()
 
-    def _may_connect(self) -> None:
+    def _connect(self, connect: Any, addr: Any) -> Any:
         if self.server_side:
             raise ValueError("can't connect in server-side mode")
-        if self._connection is not None:
+        if self._connection is not None or self._is_plain:
             raise ValueError("attempt to connect already-connected SSLSocket!")
+        found = connect(self, addr)
+        try:
+            if not found:
+                self._begin()
+            else:
+                self._connection = Connection(self, self.server_hostname, self._session)
+        except BaseException:
+            self._connection = None
+            raise
+        return found
 
     def _is_connected(self) -> bool:
         try:
@@ -282,9 +301,30 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
             return False
         return True
 
+    def _has_data(self) -> bool:
+        """Whether a socket that is not connected holds bytes, which are lost by that."""
+        timeout = self.gettimeout()
+        self.setblocking(False)
+        try:
+            return bool(socket.socket.recv(self, 1))
+        except OSError:
+            # It was never connected, or has nothing.
+            return False
+        finally:
+            self.settimeout(timeout)
+
+    def _check_connected(self) -> None:
+        if self._connection is None:
+            self._check_open()
+            self.getpeername()
+
+    def _check_open(self) -> None:
+        if self.fileno() < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
     def _made(self) -> Connection:
         if self._connection is None:
-            raise OSError(errno.ENOTCONN, "the socket is not connected, or TLS has ended on it")
+            raise OSError(errno.ENOTCONN, "the socket is not connected")
         return self._connection
 
     def _secured(self) -> Connection:
@@ -314,6 +354,19 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
                     return
                 self._fetch(connection, deadline, "handshake")
 
+    def _read_strictly(self, len: int, buffer: Any) -> Any:
+        if len < 0 and buffer is None:
+            raise ValueError("size should not be negative")
+        if self._connection is None and (self._is_plain or self.fileno() < 0):
+            raise ValueError("Read on closed or unwrapped SSL socket.")
+        if buffer is None:
+            return self._read(len)
+        view = memoryview(buffer).cast("B")
+        data = self._read(min(len, view.nbytes) if len > 0 else view.nbytes)
+        count = data.__len__()
+        view[:count] = data
+        return count
+
     def _read(self, most: int) -> bytes:
         connection = self._secured()
         if not most:
@@ -333,18 +386,17 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
                 self._fetch(connection, deadline)
 
     def _fetch(self, connection: Connection, deadline: Optional[float], what: str = "read") -> None:
-        """Waits for bytes of the transport, and takes them."""
-        if not connection.is_hungry:
-            return
-        if self.gettimeout() == 0.0:
-            try:
-                data = socket.socket.recv(self, CHUNK)
-            except BlockingIOError:
-                raise _errors.want_read() from None
-        else:
-            self._wait(select.POLLIN, deadline, what)
-            data = socket.socket.recv(self, CHUNK)
-        connection.feed(data)
+        """Waits for the next record of the transport, and takes it. What it has of one stays where it does not come to the end."""
+        while wanted := connection.wanted:
+            if self.gettimeout() == 0.0:
+                try:
+                    data = socket.socket.recv(self, wanted)
+                except BlockingIOError:
+                    raise _errors.want_read() from None
+            else:
+                self._wait(select.POLLIN, deadline, what)
+                data = socket.socket.recv(self, wanted)
+            connection.feed(data)
 
     def _flush(self, deadline: Optional[float]) -> None:
         with self._writing:
@@ -406,6 +458,10 @@ class SSLSocket(Endpoint, ssl.SSLSocket):
     def _deadline(self) -> Optional[float]:
         timeout = self.gettimeout()
         return None if timeout is None else time.monotonic() + timeout
+
+    def _only_plain(self, what: str) -> None:
+        if not self._is_plain:
+            raise ValueError(f"{what} not allowed on instances of {self.__class__}")
 
     def _no_flags(self, flags: int, what: str) -> None:
         if flags != 0:
