@@ -162,6 +162,9 @@ class Memory:
             raise GuestFault("outside")
         return self.start + address
 
+    def charge(self, size: int) -> None:
+        pass
+
 
 @pytest.mark.parametrize(
     ("type", "content"),

@@ -4,6 +4,9 @@ wasmtime-py's component API makes a Python object and a C value of 32 bytes of e
 drives the component's core module itself, and bytes cross as two copies in one call. Whatever the guest gives (addresses, lengths, tags,
 text) is checked here before it is used: the guest reads hostile bytes, and is not trusted.
 
+Lists may overlap, and an empty one takes eight bytes of the guest and a Python object here, so being in the guest's memory does not bound
+what a result takes in this process. Each value is charged to its call before it is made (`Instance.charge`), and a call has a budget.
+
 Source: https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md
 """
 
@@ -27,6 +30,9 @@ class Instance(Protocol):
 
     def bounds(self, address: int, length: int) -> int:
         """The address in this process of `length` bytes of the guest's memory; `GuestFault` where they are not in it."""
+
+    def charge(self, size: int) -> None:
+        """Counts bytes of this process that a value takes; `GuestFault` where the call's budget does not have them."""
 
     def allocate(self, alignment: int, size: int) -> int:
         """The address of new memory in the guest."""
@@ -82,6 +88,7 @@ class Int(Type):
         self.size = self.alignment = size
 
     def load(self, guest: Instance, address: int) -> int:
+        guest.charge(OBJECT)
         return int.from_bytes(read(guest, address, self.size), "little")
 
     def store(self, guest: Instance, value: int, address: int) -> None:
@@ -134,6 +141,9 @@ class Bytes(Type):
 
     def load(self, guest: Instance, address: int) -> bytes:
         start, length = struct.unpack("<II", read(guest, address, 8))
+        # Before it is copied, and none of it where it is not in the guest's memory.
+        guest.bounds(start, length)
+        guest.charge(OBJECT + length)
         return read(guest, start, length)
 
     def store(self, guest: Instance, value: Any, address: int) -> None:
@@ -154,8 +164,11 @@ class String(Bytes):
     """`string`, as `str`."""
 
     def load(self, guest: Instance, address: int) -> Any:
+        encoded = super().load(guest, address)
+        # One character beyond the basic plane makes all of them take four bytes.
+        guest.charge(OBJECT + 4 * len(encoded))
         try:
-            return super().load(guest, address).decode()
+            return encoded.decode()
         except UnicodeDecodeError as error:
             raise GuestFault(f"the guest gave text that is not UTF-8: {error}") from error
 
@@ -173,7 +186,10 @@ class List(Type):
 
     def load(self, guest: Instance, address: int) -> list[Any]:
         start, length = struct.unpack("<II", read(guest, address, 8))
+        if start % self.element.alignment:
+            raise GuestFault(f"the guest gave a list at {start:#x}, which is no multiple of {self.element.alignment}")
         guest.bounds(start, length * self.element.size)
+        guest.charge(OBJECT + POINTER * length)
         return [self.element.load(guest, start + index * self.element.size) for index in range(length)]
 
     def lower(self, guest: Instance, value: Sequence[Any]) -> list[int]:
@@ -199,6 +215,7 @@ class Record(Type):
         self.flat = sum(field.flat for field in fields.values())
 
     def load(self, guest: Instance, address: int) -> Any:
+        guest.charge(OBJECT + POINTER * len(self.fields))
         return self.tuple(*(field.load(guest, address + start) for start, field in self.fields))
 
 
@@ -217,6 +234,7 @@ class Variant(Type):
     def load(self, guest: Instance, address: int) -> Any:
         tag = read(guest, address, 1)[0]
         name, payload = case(self.names, tag), self.payloads[tag]
+        guest.charge(OBJECT)
         return name, payload and payload.load(guest, address + self.start)
 
 
@@ -304,4 +322,6 @@ def case(names: Sequence[str], tag: int) -> str:
     return names[tag]
 
 
+# In bytes, of CPython on 64 bits: an object with its header, rounded up, and one reference to it.
+OBJECT, POINTER = 64, 8
 BOOL, U32, U64, STRING, BYTES = Bool(), Int(4), Int(8), String(), Bytes()

@@ -22,6 +22,11 @@ from ._contract import FUNCTIONS, VERSION
 MEMORY_LIMIT = 512 << 20
 #: How many seconds one call may run before it is ended. Nothing takes so long but a hostile input that found a hole.
 CALL_LIMIT = 60
+#: How many bytes of this process the result of one call may take: so many, and so many more for each byte that the call passed in. What a
+#: peer can make an honest guest give is far below: the certificates of a handshake, which are 64 KiB, take some 8 MiB at the worst.
+RESULT_LIMIT, RESULT_FACTOR = 32 << 20, 64
+#: How many resources the guest may hold by handles at once. An honest one holds a handful, during a call.
+HANDLES_LIMIT = 10_000
 
 
 class Resource:
@@ -56,7 +61,8 @@ class Guest:
         self.connections: weakref.WeakSet[object] = weakref.WeakSet()
         self._lock = threading.RLock()
         self._handles: dict[int, tuple[str, int]] = {}
-        self._next_handle = 1
+        self._free_handles: list[int] = []
+        self._budget = 0
         self._fault: Optional[str] = None
         self._store = wasmtime.Store(engine)
         self._store.set_limits(memory_size=MEMORY_LIMIT, instances=1, tables=1, memories=1)
@@ -90,6 +96,7 @@ class Guest:
             if self._fault is not None:
                 raise GuestFault(self._fault)
             self._store.set_epoch_deadline(CALL_LIMIT)
+            self._budget = RESULT_LIMIT
             core: list[int] = []
             try:
                 while self.garbage:
@@ -147,7 +154,13 @@ class Guest:
             raise GuestFault(f"the guest gave {length} bytes at {address:#x}, which are not in its memory")
         return start + address
 
+    def charge(self, size: int) -> None:
+        self._budget -= size
+        if self._budget < 0:
+            raise GuestFault(f"the guest gave a result that takes more than the {RESULT_LIMIT >> 20} MiB that a call may give")
+
     def allocate(self, alignment: int, size: int) -> int:
+        self._budget += RESULT_FACTOR * size
         return unsigned(self._run("cabi_realloc", 0, 0, alignment, size))
 
     def resource(self, kind: str, handle: int) -> Resource:
@@ -166,8 +179,10 @@ class Guest:
 
     def add(self, kind: str, representation: int) -> int:
         """A new handle of the guest's."""
-        handle = self._next_handle
-        self._next_handle += 1
+        if len(self._handles) >= HANDLES_LIMIT:
+            raise GuestFault(f"the guest holds {HANDLES_LIMIT} resources, which is more than it may")
+        # Used again, since they are numbers of 32 bits, and 0 is none of them.
+        handle = self._free_handles.pop() if self._free_handles else len(self._handles) + 1
         self._handles[handle] = kind, unsigned(representation)
         return handle
 
@@ -181,6 +196,7 @@ class Guest:
         """The same, and it is not the guest's any more."""
         found = self.look(handle)
         del self._handles[handle]
+        self._free_handles.append(handle)
         return found
 
     def destroy(self, kind: str, representation: int) -> None:
