@@ -346,7 +346,6 @@ def test_key_log_file_is_private(pki: Certificates, tmp_path: Path) -> None:
         lambda context: setattr(context, "post_handshake_auth", True),
         lambda context: setattr(context, "num_tickets", 1),
         lambda context: setattr(context, "hostname_checks_common_name", True),
-        lambda context: (context.set_ciphers("ECDHE"), context.get_ciphers()),
     ],
 )
 def test_what_can_not_be(act: Any) -> None:

@@ -159,7 +159,8 @@ class Connection:
     def checked(self, result: Any) -> Any:
         """Raises the error of a result, where it is one."""
         if isinstance(result, Failed):
-            raise self.exception(result.error)
+            # `create` gives all that is wrong, the first of which says enough.
+            raise self.exception(result.error[0] if isinstance(result.error, list) else result.error)
         return result
 
     def exception(self, error: Any) -> OSError:
@@ -452,11 +453,16 @@ class Endpoint:
 
 
 def check_names(endpoint: Endpoint) -> None:
-    """Raises what `ssl` raises where a side and a name do not go together."""
+    """Raises what `ssl` raises where a side, a name and a context do not go together."""
     if endpoint.server_side and endpoint.server_hostname:
         raise ValueError("server_hostname can only be specified in client mode")
     if not endpoint.server_side and endpoint.context.check_hostname and not endpoint.server_hostname:
         raise ValueError("check_hostname requires server_hostname")
+    protocol = endpoint.context.protocol
+    # A server's context verifies nobody by default, which a client has to.
+    if protocol == (ssl.PROTOCOL_TLS_CLIENT if endpoint.server_side else ssl.PROTOCOL_TLS_SERVER):
+        side = "server" if endpoint.server_side else "client"
+        raise _errors.unexplained(ssl.SSLError(0, f"Cannot create a {side} socket with a {protocol.name} context"))
 
 
 def check_session(endpoint: Endpoint, session: object) -> None:

@@ -14,7 +14,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional, Sequence, Union
 
-from . import _certificates, _errors
+from . import _certificates, _ciphers, _errors
 from ._canonical import Failed
 from ._guest import POOL, Guest, Resource
 from ._objects import SSLObject
@@ -58,8 +58,9 @@ class SSLContext(ssl.SSLContext):
         self._check_hostname = is_client
         self._verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
         self._options = ssl.OP_ALL | ssl.OP_NO_SSLv3 | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_COMPRESSION
+        self._options |= ssl.OP_ENABLE_MIDDLEBOX_COMPAT
         only = ssl.TLSVersion.TLSv1_2 if protocol == ssl.PROTOCOL_TLSv1_2 else None
-        self._minimum = only or ssl.TLSVersion.MINIMUM_SUPPORTED
+        self._minimum = ssl.TLSVersion.TLSv1_2
         self._maximum = only or ssl.TLSVersion.MAXIMUM_SUPPORTED
         self._identities: list[tuple[bytes, bytes, Optional[bytes]]] = []
         self._authorities: dict[bytes, None] = {}
@@ -126,11 +127,11 @@ class SSLContext(ssl.SSLContext):
         """
         chain = Path(os.fsdecode(certfile)).read_bytes()
         key = chain if keyfile is None else Path(os.fsdecode(keyfile)).read_bytes()
-        given = password() if callable(password) else password
+        given = _password(password)
         identity = (
             b"".join(_certificates.pem_blocks(chain, b"CERTIFICATE")) or chain,
             key_blocks(key),
-            given.encode() if isinstance(given, str) else None if given is None else bytes(given),
+            given,
         )
         self._check(identities=[identity])
         self._identities = [other for other in self._identities if other[0] != identity[0]] + [identity]
@@ -150,7 +151,9 @@ class SSLContext(ssl.SSLContext):
         if cafile is not None:
             self._load_pem(Path(os.fsdecode(cafile)).read_bytes(), os.fsdecode(cafile))
         if capath is not None:
-            for path in sorted(Path(os.fsdecode(capath)).iterdir()):
+            # As in `ssl`, a folder that is not there holds nothing.
+            folder = Path(os.fsdecode(capath))
+            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if HASHED_NAME.fullmatch(path.name):
                     self._load_pem(path.read_bytes(), str(path))
         if cadata is not None:
@@ -290,19 +293,16 @@ class SSLContext(ssl.SSLContext):
 
     def set_ciphers(self, ciphers: str) -> None:
         """The cipher suites, in OpenSSL's language. Unlike in `ssl`, suites of TLS 1.3 can be named too."""
+        if not isinstance(ciphers, str):
+            raise TypeError(f"set_ciphers() argument must be str, not {type(ciphers).__name__}")
         self._check(ciphers=ciphers)
         self._ciphers = ciphers
         self._change()
 
     def get_ciphers(self) -> list[dict[str, Any]]:
-        """The suites that are offered. `NotImplementedError` after `set_ciphers`: the guest does not tell what a list leaves."""
-        if self._ciphers is not None:
-            raise NotImplementedError("the guest does not tell which suites the list of set_ciphers leaves")
-        names = [name.upper() for name in ask(POOL.guest(), "secure-context#ciphers")]
-        return [
-            {"name": name, "protocol": "TLSv1.3" if name.startswith("TLS_") else "TLSv1.2", "strength_bits": 128 if "128" in name else 256}
-            for name in names
-        ]
+        """The suites that are offered, in order; as in `ssl`, those of all versions."""
+        guest = POOL.guest()
+        return _ciphers.offered(guest, self._make(guest, (), self._ciphers, None, only=True))
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """The application protocols, in order of preference."""
@@ -315,6 +315,7 @@ class SSLContext(ssl.SSLContext):
         """The groups for the key exchange, in order and with `:` between, for example `X25519MLKEM768:X25519`. `ValueError` where there
         is none such.
         """
+        name = os.fsdecode(name)
         try:
             self._check(curve=name)
         except ssl.SSLError as error:
@@ -388,9 +389,12 @@ class SSLContext(ssl.SSLContext):
             raise NotImplementedError("rustls has no post-handshake authentication: ask for the certificate in the handshake")
 
     def session_stats(self) -> dict[str, int]:
-        """How many handshakes were begun and done, and how many resumed a session. Other numbers of `ssl` are not known and are missing."""
+        """How many handshakes were begun and done, and how many resumed a session. The other numbers of `ssl` are 0: there is no
+        renegotiation, and no store of sessions that could be searched, since clients hold them as tickets.
+        """
+        nothing = ("number", "connect_renegotiate", "accept_renegotiate", "misses", "timeouts", "cache_full")
         keys = ("connect", "connect_good", "accept", "accept_good", "hits")
-        return {**{key: self._statistics[key] for key in keys}, "connect_renegotiate": 0, "accept_renegotiate": 0}
+        return {**dict.fromkeys(nothing, 0), **{key: self._statistics[key] for key in keys}}
 
     # What there is not.
 
@@ -415,9 +419,10 @@ class SSLContext(ssl.SSLContext):
     def _encode_hostname(self, hostname: Union[str, bytes, None]) -> Optional[str]:
         if hostname is None:
             return None
-        if isinstance(hostname, str):
-            return hostname.encode("idna").decode("ascii") if not hostname.isascii() else hostname
-        return hostname.decode("ascii")
+        name = hostname.encode("idna").decode("ascii") if isinstance(hostname, str) else hostname.decode("ascii")
+        if "\0" in name:
+            raise TypeError("server_hostname has to be a name without null bytes")
+        return name
 
     def _secure_context(self, guest: Guest) -> Resource:
         """This context in an instance of the guest."""
@@ -472,7 +477,7 @@ class SSLContext(ssl.SSLContext):
             self._give_policy(options.give)
         made = options.create()
         if isinstance(made, Failed):
-            raise _errors.exception(made.error[0])
+            raise _errors.unreadable(made.error[0])
         return made  # type: ignore[no-any-return]
 
     def _give_policy(self, give: Callable[..., None]) -> None:
@@ -509,21 +514,28 @@ class SSLContext(ssl.SSLContext):
         ]
         crls = list(_certificates.pem_blocks(text, b"X509 CRL"))
         if not certificates and not crls:
-            raise _errors.refused("NO_CERTIFICATE_OR_CRL_FOUND", f"{what} has no certificate and no revocation list in PEM")
+            message = f"{what} has no certificate and no revocation list in PEM"
+            number = _errors.X509_R_NO_CERTIFICATE_OR_CRL_FOUND
+            raise _errors.refused("NO_CERTIFICATE_OR_CRL_FOUND", message, "X509", number)
         for block in certificates:
             self._trust(block, what)
         self._crls += crls
 
     def _load_data(self, data: Union[str, bytes, bytearray]) -> None:
+        if isinstance(data, int) or isinstance(data, str) and not data.isascii():
+            raise TypeError("cadata should be an ASCII string or a bytes-like object")
+        if not data:
+            raise ValueError("Empty certificate data")
         if isinstance(data, str):
-            self._load_pem(data.encode("ascii"), "cadata")
+            try:
+                self._load_pem(data.encode("ascii"), "cadata")
+            except ssl.SSLError as error:
+                raise _errors.no_data("no start line", str(error)) from error
             return
         try:
             ders = list(_certificates.split_der(bytes(data)))
         except ValueError as error:
-            raise _errors.refused("NOT_ENOUGH_DATA", f"cadata: {error}") from error
-        if not ders:
-            raise ValueError("Empty certificate data")
+            raise _errors.no_data("not enough data", str(error)) from error
         for der in ders:
             self._trust(_certificates.pem(der, "CERTIFICATE"), "cadata")
 
@@ -532,11 +544,11 @@ class SSLContext(ssl.SSLContext):
         try:
             block = _certificates.pem(_certificates.from_pem(block), "CERTIFICATE")
         except ValueError as error:
-            raise _errors.refused("PEM_LIB", f"{what}: {error}") from error
+            raise _errors.pem_lib("X509", f"{what}: {error}") from error
         if block not in self._authorities:
             parsed = ask(POOL.guest(), "certificate#parse", block)
             if isinstance(parsed, Failed):
-                raise _errors.refused("PEM_LIB", f"{what}: {parsed.error.message}")
+                raise _errors.pem_lib("X509", f"{what}: {parsed.error.message}")
             self._authorities[block] = None
 
     def _parsed(self) -> list[Any]:
@@ -592,6 +604,19 @@ def supported(value: int) -> ssl.TLSVersion:
     return version
 
 
+def _password(given: Password) -> Optional[bytes]:
+    """The password that was given, or that a callback gives."""
+    if given is None:
+        return None
+    found = given() if callable(given) else given
+    if not isinstance(found, (str, bytes, bytearray)):
+        raise TypeError("password callback must return a string" if callable(given) else "password should be a string or callable")
+    encoded = found.encode() if isinstance(found, str) else bytes(found)
+    if len(encoded) > MOST_PASSWORD:
+        raise ValueError(f"password cannot be longer than {MOST_PASSWORD} bytes")
+    return encoded
+
+
 def key_blocks(text: bytes) -> bytes:
     """The private keys of a file, which may hold certificates too."""
     labels = (b"PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"RSA PRIVATE KEY", b"EC PRIVATE KEY")
@@ -600,6 +625,8 @@ def key_blocks(text: bytes) -> bytes:
 
 PROTOCOLS = (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2)
 HANDSHAKE_TIMEOUT = 120.0
+# In bytes, as in `ssl`.
+MOST_PASSWORD = 1024
 TICKET_KEYS_LENGTH = 48
 # In seconds. Who steals the keys of tickets reads what was said in resumed connections of TLS 1.2, so they do not stay.
 TICKET_KEYS_LIFE = 6 * 3600

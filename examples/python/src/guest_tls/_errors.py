@@ -55,9 +55,38 @@ def not_verified(error: Any, hostname: Optional[str]) -> ssl.SSLCertVerification
     return explained(made, "CERTIFICATE_VERIFY_FAILED")
 
 
-def refused(reason: str, message: str, library: str = "SSL") -> ssl.SSLError:
-    """An `SSLError` of this package's own, by the reason and the library that OpenSSL names."""
-    made = explained(ssl.SSLError(FAULT, f"[{library}: {reason}] {message}"), reason, library)
+def unreadable(error: Any) -> OSError:
+    """The exception for a certificate or a key that is not taken: by OpenSSL's number and library. It gives most of them no reason, and
+    the message and `code` say more.
+    """
+    code = error.code.upper().replace("-", "_")
+    if error.code == "err-ossl-x509-key-values-mismatch":
+        made = refused("KEY_VALUES_MISMATCH", f"key values mismatch: {error.message}", "X509", X509_R_KEY_VALUES_MISMATCH)
+    elif error.code in UNREADABLE:
+        made = pem_lib("SSL", error.message)
+    else:
+        return exception(error)
+    return tell(made, code, None)
+
+
+def pem_lib(library: str, message: str) -> ssl.SSLError:
+    """What OpenSSL says of a file that it can't read, and why."""
+    made = unexplained(ssl.SSLError(ERR_R_PEM_LIB, f"[{library}] PEM lib: {message}"))
+    made.library = library
+    tell(made, "PEM_LIB", None)
+    return made
+
+
+def no_data(words: str, message: str) -> ssl.SSLError:
+    """For `cadata` without a certificate."""
+    made = unexplained(ssl.SSLError(0, f"{words}: cadata does not contain a certificate ({message})"))
+    tell(made, words.upper().replace(" ", "_"), None)
+    return made
+
+
+def refused(reason: str, message: str, library: str = "SSL", number: int = int(ssl.SSL_ERROR_SSL)) -> ssl.SSLError:
+    """An `SSLError` of this package's own, by the reason, library and number that OpenSSL has for it."""
+    made = explained(ssl.SSLError(number, f"[{library}: {reason}] {message}"), reason, library)
     tell(made, reason, None)
     return made
 
@@ -120,6 +149,9 @@ def tell(error: OSError, code: str, alert: Optional[int]) -> OSError:
 
 # The numbers of `ssl.SSLErrorNumber` as `ssl` puts them into its errors.
 FAULT, EOF = int(ssl.SSL_ERROR_SSL), int(ssl.SSL_ERROR_EOF)
+# Numbers of OpenSSL's errors (openssl/err.h, openssl/x509err.h), which `ssl` gives as `errno` where it loads files.
+ERR_R_PEM_LIB, X509_R_KEY_VALUES_MISMATCH, X509_R_NO_CERTIFICATE_OR_CRL_FOUND = 524297, 116, 136
+UNREADABLE = ("err-tls-invalid-certificate", "err-tls-invalid-key", "err-missing-passphrase", "err-ossl-bad-decrypt")
 UNEXPECTED_EOF = "UNEXPECTED_EOF_WHILE_READING"
 # What the guest says of what can't be a record.
 ABOUT_RECORDS = ("err-ssl-wrong-version-number", "err-ssl-decode-error", "err-ssl-data-length-too-long", "err-ssl-unexpected-message")

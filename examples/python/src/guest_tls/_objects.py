@@ -28,6 +28,9 @@ class SSLObject(Endpoint, ssl.SSLObject):
         session: Optional[SSLSession] = None,
         context: Optional[SSLContext] = None,
     ) -> SSLObject:
+        for name, bio in (("incoming", incoming), ("outgoing", outgoing)):
+            if not isinstance(bio, ssl.MemoryBIO):
+                raise TypeError(f"{name} must be ssl.MemoryBIO, not {type(bio).__name__}")
         self = cls.__new__(cls)
         self._set_up(server_side, server_hostname, context, session)
         self._incoming = incoming
