@@ -1,6 +1,7 @@
-//! Prints how many megabytes a second the AEADs seal and open, beside RustCrypto's.
+//! Prints how many megabytes a second the AEADs seal and open, beside RustCrypto's, and how many operations with keys are
+//! done in a second.
 //!
-//! Natively the kernels are their portable twins; what counts is `--target wasm32-wasip2` with `+simd128`, in an engine:
+//! Natively the kernels are their portable twins; what counts is `--target wasm32-wasip2`, in an engine:
 //! `cargo run --release --package guest-tls-kernels --example throughput`. Of many short runs the quickest counts, since
 //! what else the machine does can only add time.
 
@@ -8,7 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use guest_tls_kernels::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305};
+use guest_tls_kernels::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305, p256, rsa, x25519};
 
 macro_rules! row {
     ($name:literal, $len:ident, $ours:ty, $others:ty) => {{
@@ -40,6 +41,15 @@ macro_rules! row {
     }};
 }
 
+macro_rules! operations {
+    ($name:literal, $operation:expr) => {{
+        let time = quickest(|| {
+            black_box($operation);
+        });
+        println!("{:<18} {:>8.0}", $name, 1.0 / time.as_secs_f64());
+    }};
+}
+
 fn main() {
     println!("MB/s                bytes     seal     open   RustCrypto   ratio");
     for len in [64, 256, 1024, 4096, 16384] {
@@ -47,6 +57,19 @@ fn main() {
         row!("AES-128-GCM", len, Aes128Gcm, aes_gcm::Aes128Gcm);
         row!("AES-256-GCM", len, Aes256Gcm, aes_gcm::Aes256Gcm);
     }
+    println!("\noperations/s");
+    operations!("X25519 secret", x25519::x25519(black_box(&[1; 32]), &[9; 32]));
+    operations!("X25519 public key", x25519::public_key(black_box(&[1; 32])));
+    let [secret, peer] = [[1; 32], [2; 32]].map(|bytes| p256::SecretKey::from_bytes(&bytes).expect("it is below n"));
+    let peer = peer.public_key();
+    operations!("P-256 secret", secret.diffie_hellman(black_box(&peer)));
+    let key = p256::SigningKey::new(secret);
+    let [r, s] = key.sign(&[3; 32], &[4; 32]).expect("the nonce is below n");
+    operations!("P-256 sign", key.sign(black_box(&[3; 32]), &[4; 32]));
+    operations!("P-256 verify", key.public_key().verify(black_box(&[3; 32]), &r, &s));
+    // Any odd number does: the work is the same.
+    let modulus = rsa::PublicKey::new(&[0xff; 256], 65_537).expect("it is odd");
+    operations!("RSA-2048 verify", modulus.apply(black_box(&[5; 256])));
 }
 
 /// The time of one call in the quickest of many runs.

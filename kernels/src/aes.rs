@@ -50,6 +50,7 @@ impl Aes<13> {
 
 impl<const MIDDLE: usize> Aes<MIDDLE> {
     /// FIPS 197 section 5.2, for keys of `WORDS` words.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn expand<const WORDS: usize>(key: &[u8]) -> Self {
         let mut words = [0; MAX_ROUND_KEYS * 4];
         let words_needed = 4 * (MIDDLE + 2);
@@ -86,6 +87,7 @@ impl<const MIDDLE: usize> Aes<MIDDLE> {
     }
 
     /// The key stream of the counters behind a nonce of 12 bytes.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(crate) fn counters(&self, nonce: &[u8; 12]) -> Counters<'_, MIDDLE> {
         let mut block = [0; 16];
         block[..12].copy_from_slice(nonce);
@@ -139,6 +141,7 @@ impl<const MIDDLE: usize> Counters<'_, MIDDLE> {
     }
 
     #[inline(never)]
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn xor_batch(&self, batch: u32, text: &mut [u8; BATCH_LEN]) {
         let mut state = self.counters(8 * batch);
         let shift_rows = opaque(SHIFT_ROWS);
@@ -354,6 +357,7 @@ fn sub_bytes(state: &[v128; 8]) -> [v128; 8] {
 }
 
 /// SubWord (FIPS 197 section 5.2).
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 pub(crate) fn sub_word(word: u32) -> u32 {
     let planes = sub_bytes(&planes(u32x4_splat(word)));
     let mut bytes = u8x16_splat(NEGATIONS);
@@ -364,6 +368,7 @@ pub(crate) fn sub_word(word: u32) -> u32 {
 }
 
 /// A block, or a key less `negations`, as it is added to eight blocks in slices.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn sliced(block: v128, negations: u8) -> Sliced {
     let rows = i8x16_swizzle(v128_xor(block, u8x16_splat(negations)), TRANSPOSED);
     let mut sliced = Sliced::default();

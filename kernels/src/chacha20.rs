@@ -46,6 +46,7 @@ impl ChaCha20 {
     }
 
     /// XORs `text` with the key stream from block `counter` on.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(crate) fn xor(&self, mut counter: u32, text: &mut [u8]) {
         let (pairs, rest) = text.as_chunks_mut::<{ 2 * GROUP_LEN }>();
         for pair in pairs {
@@ -67,6 +68,7 @@ impl ChaCha20 {
     }
 
     #[inline(never)]
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn xor_group(&self, counter: u32, text: &mut [u8; GROUP_LEN]) {
         let rotations = Rotations::new();
         let start = self.group(counter);
@@ -78,6 +80,7 @@ impl ChaCha20 {
     }
 
     #[inline(never)]
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn xor_pair(&self, counter: u32, text: &mut [u8; 2 * GROUP_LEN]) {
         let rotations = Rotations::new();
         let mut first = self.group(counter);

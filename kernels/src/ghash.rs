@@ -56,6 +56,7 @@ impl Ghash {
     }
 
     /// GHASH of `aad` and `text`, each filled up with zeros to whole blocks, and a block with their lengths in bits.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(crate) fn hash(&self, aad: &[u8], text: &[u8]) -> [u8; 16] {
         let bits = |len: usize| (len as u64 * 8).swap_bytes();
         let message = Message::<LANES>::new(aad, text, u64x2(bits(aad.len()), bits(text.len())));
@@ -76,6 +77,7 @@ impl Ghash {
     }
 
     /// The sixteen lanes behind the last group.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn lanes(&self, message: &Message<'_, LANES>) -> [v128; LANES] {
         let mut work = Work::new();
         let mut sum = transposed(group(message, 0));
@@ -104,6 +106,7 @@ impl Drop for Ghash {
 }
 
 /// The blocks of any group; zeros where a lane has none.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn group(message: &Message<'_, LANES>, group: usize) -> [v128; LANES] {
     core::array::from_fn(|lane| message.block(group, lane).unwrap_or(u8x16_splat(0)))
 }
@@ -130,6 +133,7 @@ impl Tables {
 
     /// Makes `sum` what it is times the constant, plus `next`.
     #[inline(never)]
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn step(&self, sum: &mut [v128; 16], next: &[v128; 16], work: &mut Work) {
         let Work { higher, lower, low, high, middle } = work;
         for j in 0..8 {
@@ -165,6 +169,7 @@ struct Work {
 }
 
 impl Work {
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn new() -> Self {
         let zero = u8x16_splat(0);
         Self { higher: [[zero; 8]; 3], lower: [[zero; 8]; 3], low: [zero; 16], high: [zero; 16], middle: [zero; 16] }
@@ -198,6 +203,7 @@ fn product(table: &Table, higher: &[v128; 8], lower: &[v128; 8], product: &mut [
 /// before. Of four, and in a loop that the compiler must leave one, because eight nibbles and three sums stay in the
 /// sixteen registers that most machines have.
 #[inline(never)]
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn add_product<const FROM: usize>(table: &Table, higher: &[v128; 8], lower: &[v128; 8], product: &mut [v128; 16]) {
     let (h0, h1, h2, h3) = (higher[FROM], higher[FROM + 1], higher[FROM + 2], higher[FROM + 3]);
     let (l0, l1, l2, l3) = (lower[FROM], lower[FROM + 1], lower[FROM + 2], lower[FROM + 3]);
@@ -383,6 +389,7 @@ pub(crate) fn multiply_low(a: u64, b: u64) -> u64 {
         | (sums[3] & EVERY_FOURTH << 3)
 }
 
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn number(block: v128) -> u128 {
     let mut bytes = [0; 16];
     store(&mut bytes, block);

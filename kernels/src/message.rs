@@ -16,6 +16,7 @@ pub(crate) struct Message<'a, const LANES: usize> {
 }
 
 impl<'a, const LANES: usize> Message<'a, LANES> {
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(crate) fn new(aad: &'a [u8], text: &'a [u8], lengths: v128) -> Self {
         let blocks = aad.len().div_ceil(BLOCK_LEN) + text.len().div_ceil(BLOCK_LEN) + 1;
         let groups = blocks.div_ceil(LANES);
@@ -28,6 +29,7 @@ impl<'a, const LANES: usize> Message<'a, LANES> {
     }
 
     /// The block of a lane, if it has one.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(crate) fn block(&self, group: usize, lane: usize) -> Option<v128> {
         let block = (LANES * group + lane).checked_sub(self.missing)?;
         let of_aad = self.aad.len().div_ceil(BLOCK_LEN);

@@ -58,6 +58,7 @@ macro_rules! each {
 
 /// The tag of `aad` and `text` with the one-time key `key`, as RFC 8439 section 2.8 puts them together: each filled up
 /// with zeros to whole blocks, and then a block with their lengths.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 pub(crate) fn tag(key: &[u8; 32], aad: &[u8], text: &[u8]) -> [u8; 16] {
     let [r, s] = [load_u128(key, 0), load_u128(key, 16)];
     let lengths = u64x2(aad.len() as u64, text.len() as u64);
@@ -67,6 +68,7 @@ pub(crate) fn tag(key: &[u8; 32], aad: &[u8], text: &[u8]) -> [u8; 16] {
 
 /// The polynomial with the message's blocks as coefficients, at `r`.
 #[inline(never)]
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn polynomial(r: &Number, message: &Message<'_>) -> Number {
     let r2 = r.times(r);
     let r3 = r2.times(r);
@@ -98,6 +100,7 @@ fn polynomial(r: &Number, message: &Message<'_>) -> Number {
 type Message<'a> = crate::message::Message<'a, 4>;
 
 /// The limbs of any group, put together block by block. A lane without a block is zero in all.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn limbs_of_group(message: &Message<'_>, group: usize) -> [v128; 5] {
     let lanes = [0, 1, 2, 3].map(|lane| message.block(group, lane));
     let [a, b, c, d] = lanes.map(|block| block.unwrap_or(u32x4_splat(0)));
@@ -171,6 +174,7 @@ pub(crate) struct Multiplier {
 }
 
 impl Multiplier {
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(crate) fn new(lanes: [&Number; 4]) -> Self {
         let lanes = lanes.map(|number| number.0);
         let limb = |at: usize| u32x4(lanes[0][at], lanes[1][at], lanes[2][at], lanes[3][at]);
@@ -200,20 +204,32 @@ impl Wide {
         // Out of a loop LLVM would take the widening of `b`, which does not change, and leave the loop without
         // `extmul`: with products of 64 bits, each of which is three multiplications on most machines.
         let b = opaque(b);
-        let difference = |column: usize| {
-            let [first, second] = [2 * column, 2 * column + 1].map(|at| {
-                let (i, j) = PAIRS[at];
-                let (a, b) = (u32x4_sub(a[i], a[j]), b.differences[at]);
-                u64x2_add(i64x2_extmul_low_i32x4(a, b), i64x2_extmul_high_i32x4(a, b))
-            });
-            u64x2_add(first, second)
-        };
         // Where LLVM knows a factor's sign, it widens without regard to it, and for a factor of each kind there is no `extmul`.
         let same = |a, b| u64x2_add(u64x2_extmul_low_u32x4(a, b), u64x2_extmul_high_u32x4(a, b));
         Self {
             same: each!(same, a, b.limbs),
-            differences: [difference(0), difference(1), difference(2), difference(3), difference(4)],
+            differences: [
+                Self::difference::<0>(a, b),
+                Self::difference::<1>(a, b),
+                Self::difference::<2>(a, b),
+                Self::difference::<3>(a, b),
+                Self::difference::<4>(a, b),
+            ],
         }
+    }
+
+    /// What the products of the differences give for a column.
+    #[inline(always)]
+    fn difference<const COLUMN: usize>(a: &[v128; 5], b: &Multiplier) -> v128 {
+        let (first, second) = (2 * COLUMN, 2 * COLUMN + 1);
+        u64x2_add(Self::of_pair(a, b, first), Self::of_pair(a, b, second))
+    }
+
+    #[inline(always)]
+    fn of_pair(a: &[v128; 5], b: &Multiplier, at: usize) -> v128 {
+        let (i, j) = PAIRS[at];
+        let (a, b) = (u32x4_sub(a[i], a[j]), b.differences[at]);
+        u64x2_add(i64x2_extmul_low_i32x4(a, b), i64x2_extmul_high_i32x4(a, b))
     }
 
     #[inline(always)]
@@ -247,6 +263,7 @@ impl Wide {
     }
 
     /// Adds the two lanes up.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn sum(&self) -> Number {
         Number::carried(self.columns().map(|column| u64x2_extract_lane::<0>(column) + u64x2_extract_lane::<1>(column)))
     }

@@ -7,9 +7,9 @@
 
 use zeroize::Zeroize;
 
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+#[cfg(not(simd128))]
 pub(crate) use portable::*;
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[cfg(simd128)]
 pub(crate) use wasm::*;
 
 /// The vector in these bytes.
@@ -36,6 +36,7 @@ pub(crate) fn store_at(bytes: &mut [u8], at: usize, vector: v128) {
 }
 
 /// XORs `text` with as much of `key_stream`, which is at least as long.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 pub(crate) fn xor(text: &mut [u8], key_stream: &[u8]) {
     let (vectors, rest) = text.as_chunks_mut::<16>();
     let (key_vectors, key_rest) = key_stream[..16 * vectors.len() + rest.len()].as_chunks::<16>();
@@ -48,6 +49,7 @@ pub(crate) fn xor(text: &mut [u8], key_stream: &[u8]) {
 }
 
 /// Overwrites a secret with zeros, by vectors: a volatile store for each byte would take longer than a block of a cipher.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 pub(crate) fn wipe(secret: &mut [u8]) {
     let (vectors, rest) = secret.as_chunks_mut::<16>();
     for vector in vectors {
@@ -61,7 +63,7 @@ pub(crate) fn wipe(secret: &mut [u8]) {
 #[repr(C, packed)]
 struct Unaligned(v128);
 
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[cfg(simd128)]
 mod wasm {
     pub(crate) use core::arch::wasm32::{
         i8x16_eq, i8x16_shuffle, i8x16_swizzle, i32x4_shuffle, i64x2_extend_high_i32x4, i64x2_extend_low_i32x4,
@@ -91,7 +93,7 @@ mod wasm {
     }
 }
 
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+#[cfg(not(simd128))]
 mod portable {
     #[derive(Clone, Copy)]
     #[expect(non_camel_case_types, reason = "the name in core::arch::wasm32")]

@@ -17,7 +17,7 @@
 
 use zeroize::Zeroize as _;
 
-use super::entry::{Entry, Selected, look_up, select};
+use super::entry::{Entry, LookUp, Select, Take};
 use super::pair::Pair;
 use super::point::{Affine, Point, checked, normalize, sum_vartime};
 use super::scalar::{Scalar, Signs};
@@ -42,48 +42,44 @@ impl<'a> Comb<'a> {
     }
 
     /// `scalar * base`; `None` for infinity, which is zero times the point.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn mul(&self, scalar: &Scalar) -> Option<Point> {
         let mut signs = scalar.signs(SIGNS);
-        let product = self.product(&signs, select);
+        let product = self.product::<Select>(&signs);
         signs.zeroize();
         checked(product, self.base, scalar)
     }
 
     /// [`Comb::mul`] for scalars that are no secret.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn mul_vartime(&self, scalar: &Scalar) -> Option<Point> {
-        checked(self.product(&scalar.signs(SIGNS), look_up), self.base, scalar)
+        checked(self.product::<LookUp>(&scalar.signs(SIGNS)), self.base, scalar)
     }
 
     #[inline(always)]
-    fn product(&self, signs: &Signs, take: impl Fn(&Block, u64) -> Selected) -> Point {
+    fn product<T: Take>(&self, signs: &Signs) -> Point {
         let (first, second) = self.table.split_at(BLOCKS / 2);
         let [a, b] =
-            sums([first, second], |lane, column, row| signs.bit(row * COLUMNS + lane * (COLUMNS / 2) + column), take);
+            sums::<T>([first, second], |lane, column, row| signs.bit(row * COLUMNS + lane * (COLUMNS / 2) + column));
         a.add(&b)
     }
 }
 
 /// The sum of the two scalars times their points; `None` for infinity. Not for secrets.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 pub(super) fn sum_of_products_vartime(combs: [Comb<'_>; 2], scalars: [&Scalar; 2]) -> Option<Point> {
     let signs = scalars.map(|scalar| scalar.signs(SIGNS));
-    let [a, b] = sums(
-        combs.map(|comb| comb.table.as_slice()),
-        |lane, column, row| signs[lane].bit(row * COLUMNS + column),
-        look_up,
-    );
+    let blocks = combs.map(|comb| comb.table.as_slice());
+    let [a, b] = sums::<LookUp>(blocks, |lane, column, row| signs[lane].bit(row * COLUMNS + column));
     sum_vartime(checked(a, combs[0].base, scalars[0]), checked(b, combs[1].base, scalars[1]))
 }
 
 /// For each of two lanes the sum of its blocks' entries. `bit` gives the sign of a lane, a column and a row.
-#[inline(always)]
-fn sums(
-    blocks: [&[Block]; 2],
-    bit: impl Fn(usize, usize, usize) -> u64,
-    take: impl Fn(&Block, u64) -> Selected,
-) -> [Point; 2] {
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
+fn sums<T: Take>(blocks: [&[Block]; 2], bit: impl Fn(usize, usize, usize) -> u64) -> [Point; 2] {
     let entries = |column: usize, block: usize| {
         let digit = |lane| (0..ROWS).map(|row| bit(lane, FIRST_COLUMNS[block] + column, row) << row).sum();
-        take(&blocks[0][block], digit(0)).pairs(&take(&blocks[1][block], digit(1)))
+        T::take(&blocks[0][block], digit(0)).pairs(&T::take(&blocks[1][block], digit(1)))
     };
     // The tenth columns, which half of the blocks have.
     let [x, y] = entries(9, 0);
@@ -115,6 +111,7 @@ impl Points {
     ///
     /// In place, as is the doubling: a copy of a point is a call to the host on WebAssembly.
     #[inline(never)]
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn add(&mut self, x: &Pair, y: &Pair) {
         let p = x.mul(&self.zz).sub(&self.x);
         let r = y.mul(&self.zzz).sub(&self.y);
@@ -130,6 +127,7 @@ impl Points {
 
     /// Doubles, lane by lane.
     #[inline(never)]
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn double(&mut self) {
         let u = self.y.add(&self.y);
         let v = u.square();
@@ -145,6 +143,7 @@ impl Points {
     }
 
     /// The two points in Jacobian coordinates: those whose Z is ZZZ.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn to_points(&self) -> [Point; 2] {
         let x = self.x.mul(&self.zz.square()).lanes();
         let y = self.y.mul(&self.zzz.square()).lanes();

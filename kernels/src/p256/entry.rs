@@ -29,7 +29,8 @@ impl Entry {
     /// The limbs, those from 14 on in the last vector.
     #[inline(always)]
     fn vectors(&self) -> [v128; 5] {
-        [0, 4, 8, 12, 14].map(|at| load_words(self.0[at..at + 4].try_into().expect("four limbs")))
+        let four = |at: usize| self.0[at..at + 4].try_into().expect("four limbs");
+        [load_words(four(0)), load_words(four(4)), load_words(four(8)), load_words(four(12)), load_words(four(14))]
     }
 }
 
@@ -42,6 +43,7 @@ pub(super) struct Selected {
 }
 
 impl Selected {
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn to_affine(self) -> Affine {
         let [x, y] = self.pairs(&self).map(|pair| pair.lanes()[0]);
         Affine { x, y }
@@ -63,31 +65,45 @@ impl Selected {
     }
 }
 
-/// The entry of a signed digit, in which a one is plus and a zero is minus: the highest bit decides about the sign, the
-/// others, with that sign taken out, are the index.
-#[inline(always)]
-pub(super) fn select<const N: usize>(table: &[Entry; N], digit: u64) -> Selected {
-    let (index, negative) = index::<N>(digit);
-    // Sixteen times how far it is to the index, in bytes. Opaque, since the compiler might do something else on the
-    // comparison of a vector of which it knows that all bytes are the same.
-    let mut distance = opaque(u8x16_splat(index as u8));
-    let mut vectors = [u32x4_splat(0); 5];
-    for entry in table {
-        let mask = i8x16_eq(distance, u8x16_splat(0));
-        for (selected, vector) in vectors.iter_mut().zip(entry.vectors()) {
-            *selected = v128_or(*selected, v128_and(vector, mask));
-        }
-        // Beyond zero bytes borrow from each other, and are not zero again before 255 more.
-        distance = u32x4_sub(distance, u8x16_splat(1));
-    }
-    Selected { vectors, negative }
+/// A way to take an entry from a table.
+pub(super) trait Take {
+    /// The entry of a signed digit, in which a one is plus and a zero is minus: the highest bit decides about the sign, the
+    /// others, with that sign taken out, are the index.
+    fn take<const N: usize>(table: &[Entry; N], digit: u64) -> Selected;
 }
 
-/// [`select`] at an address that depends on the digit, which must be no secret.
-#[inline(always)]
-pub(super) fn look_up<const N: usize>(table: &[Entry; N], digit: u64) -> Selected {
-    let (index, negative) = index::<N>(digit);
-    Selected { vectors: table[index as usize].vectors(), negative }
+/// Reads the whole table: for digits that are secret.
+pub(super) struct Select;
+
+/// Reads at an address that depends on the digit, which must be no secret.
+pub(super) struct LookUp;
+
+impl Take for Select {
+    #[inline(always)]
+    fn take<const N: usize>(table: &[Entry; N], digit: u64) -> Selected {
+        let (index, negative) = index::<N>(digit);
+        // Sixteen times how far it is to the index, in bytes. Opaque, since the compiler might do something else on the
+        // comparison of a vector of which it knows that all bytes are the same.
+        let mut distance = opaque(u8x16_splat(index as u8));
+        let mut vectors = [u32x4_splat(0); 5];
+        for entry in table {
+            let mask = i8x16_eq(distance, u8x16_splat(0));
+            for (selected, vector) in vectors.iter_mut().zip(entry.vectors()) {
+                *selected = v128_or(*selected, v128_and(vector, mask));
+            }
+            // Beyond zero bytes borrow from each other, and are not zero again before 255 more.
+            distance = u32x4_sub(distance, u8x16_splat(1));
+        }
+        Selected { vectors, negative }
+    }
+}
+
+impl Take for LookUp {
+    #[inline(always)]
+    fn take<const N: usize>(table: &[Entry; N], digit: u64) -> Selected {
+        let (index, negative) = index::<N>(digit);
+        Selected { vectors: table[index as usize].vectors(), negative }
+    }
 }
 
 #[inline(always)]

@@ -54,6 +54,7 @@ impl Pair {
     }
 
     /// The numbers of the two lanes.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn lanes(&self) -> [FieldElement; 2] {
         let mut lanes = [[0; LIMBS]; 2];
         for (i, vector) in self.0.iter().enumerate() {
@@ -68,11 +69,13 @@ impl Pair {
     }
 
     /// `self * other`. The magnitudes of the two have a product of 14 at most.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn mul(&self, other: &Self) -> Self {
         reduce(&product(self, other))
     }
 
     /// `self * other - third * fourth`, with one reduction. The two products of magnitudes have a sum of 14 at most.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn mul_sub(&self, other: &Self, third: &Self, fourth: &Self) -> Self {
         let mut columns = product(self, other);
         for (column, less) in columns.iter_mut().zip(product(third, fourth)) {
@@ -82,11 +85,13 @@ impl Pair {
     }
 
     /// `self * self`, of magnitude 3 at most.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn square(&self) -> Self {
         reduce(&square(self))
     }
 
     /// `self * self + addend`, where self has magnitude 3 at most and the addend 7.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn square_add(&self, addend: &Self) -> Self {
         let mut columns = square(self);
         // The reduction divides by 2^261, so that limb 0 belongs to column 9.
@@ -130,6 +135,7 @@ type Columns = [v128; 2 * LIMBS];
 
 /// The columns of `a * b`.
 #[inline(never)]
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn product(a: &Pair, b: &Pair) -> Columns {
     let zero = opaque(u64x2_splat(0));
     let [a0, a1, a2, a3, a4] = a.hidden(zero);
@@ -160,6 +166,7 @@ fn product(a: &Pair, b: &Pair) -> Columns {
 
 /// The columns of `a * a`.
 #[inline(never)]
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn square(a: &Pair) -> Columns {
     let zero = opaque(u64x2_splat(0));
     let a = a.hidden(zero);
@@ -220,6 +227,7 @@ fn swapped(vector: v128, zero: v128) -> v128 {
 
 /// The columns divided by 2^261, modulo p.
 #[inline(never)]
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn reduce(columns: &Columns) -> Pair {
     let mut t = *columns;
     let mut limbs = [u64x2_splat(0); 2 * VECTORS];

@@ -19,7 +19,7 @@
 
 use zeroize::Zeroize;
 
-use super::entry::{Entry, Selected, look_up, select};
+use super::entry::{Entry, LookUp, Select, Take};
 use super::field::FieldElement;
 use super::scalar::{Scalar, Signs};
 
@@ -48,18 +48,20 @@ impl Affine {
     }
 
     /// `scalar * self`; `None` for infinity, which is zero times the point.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn mul(&self, scalar: &Scalar) -> Option<Point> {
         let odd = normalize(&self.odd_multiples());
         let mut signs = scalar.signs(WINDOWS * 5);
-        let product = windows(&odd, &signs, select);
+        let product = windows::<Select>(&odd, &signs);
         signs.zeroize();
         checked(product, self, scalar)
     }
 
     /// [`Affine::mul`] for scalars that are no secret.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn mul_vartime(&self, scalar: &Scalar) -> Option<Point> {
         let odd = normalize(&self.odd_multiples());
-        checked(windows(&odd, &scalar.signs(WINDOWS * 5), look_up), self, scalar)
+        checked(windows::<LookUp>(&odd, &scalar.signs(WINDOWS * 5)), self, scalar)
     }
 
     /// The point times 1, 3, 5, … 31.
@@ -165,15 +167,15 @@ impl From<Affine> for Point {
 }
 
 /// The product of a scalar's signs with the point whose odd multiples are given: windows of five signs.
-#[inline(always)]
-fn windows(odd: &[Entry; 16], signs: &Signs, take: impl Fn(&[Entry; 16], u64) -> Selected) -> Point {
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
+fn windows<T: Take>(odd: &[Entry; 16], signs: &Signs) -> Point {
     let digit = |window: usize| (0..5).map(|i| signs.bit(5 * window + i) << i).sum();
-    let mut product = Point::from(take(odd, digit(WINDOWS - 1)).to_affine());
+    let mut product = Point::from(T::take(odd, digit(WINDOWS - 1)).to_affine());
     for window in (0..WINDOWS - 1).rev() {
         for _ in 0..5 {
             product = product.double();
         }
-        product = product.add_affine(&take(odd, digit(window)).to_affine());
+        product = product.add_affine(&T::take(odd, digit(window)).to_affine());
     }
     product
 }

@@ -12,7 +12,7 @@ use p256::elliptic_curve::sec1::ToSec1Point as _;
 use proptest::prelude::*;
 
 use super::comb::{self, Comb};
-use super::entry::{self, Entry};
+use super::entry::{Entry, LookUp, Select, Take as _};
 use super::field::FieldElement;
 use super::pair::Pair;
 use super::point::{Affine, sum_vartime};
@@ -144,7 +144,7 @@ fn inverses_at_the_edges() {
 fn selections() {
     let block = &table::BASE[1];
     for digit in 0..128 {
-        let [selected, looked_up] = [entry::select(block, digit), entry::look_up(block, digit)].map(|selected| {
+        let [selected, looked_up] = [Select::take(block, digit), LookUp::take(block, digit)].map(|selected| {
             let point = selected.to_affine();
             (*point.x.raw(), *point.y.raw())
         });

@@ -11,7 +11,7 @@
 /// `columns[j] += x[0] * limbs[j + 3] + x[1] * limbs[j + 2] + x[2] * limbs[j + 1] + x[3] * limbs[j]` for each column.
 ///
 /// The number of columns is a multiple of four, and there are seven limbs more at least.
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+#[cfg(not(simd128))]
 pub(super) fn add_rows(columns: &mut [u64], limbs: &[u32], x: [u32; 4]) {
     assert!(columns.len().is_multiple_of(4) && limbs.len() >= columns.len() + 7);
     let [x0, x1, x2, x3] = x.map(u64::from);
@@ -24,7 +24,8 @@ pub(super) fn add_rows(columns: &mut [u64], limbs: &[u32], x: [u32; 4]) {
 /// `columns[j] += x[0] * limbs[j + 3] + x[1] * limbs[j + 2] + x[2] * limbs[j + 1] + x[3] * limbs[j]` for each column.
 ///
 /// The number of columns is a multiple of four, and there are seven limbs more at least.
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[cfg(simd128)]
+#[target_feature(enable = "simd128")]
 pub(super) fn add_rows(columns: &mut [u64], limbs: &[u32], x: [u32; 4]) {
     use core::arch::wasm32::*;
     use core::hint::black_box;

@@ -24,6 +24,7 @@ use super::{ONE, clamped, quotient};
 use crate::simd::{i8x16_eq, u8x16_splat, u32x4};
 
 /// The public key of a scalar: what [`super::x25519`] gives for it and the base point, whose u coordinate is 9.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 pub fn public_key(scalar: &[u8; 32]) -> [u8; 32] {
     let blocks = blocks(&clamped(scalar));
     let mut sum = Point::NEUTRAL;
@@ -139,6 +140,7 @@ impl Point {
     const NEUTRAL: Self = Self { x: Pair::ZERO, y: Pair::new(&ONE, &ONE), z: Pair::new(&ONE, &ONE), t: Pair::ZERO };
 
     /// `self + self`; all signs in the formula are changed, in products two by two.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn double(&self) -> Self {
         let (a, b) = (self.x.square(), self.y.square());
         let c = self.z.mul(&self.z.add(&self.z));
@@ -148,6 +150,7 @@ impl Point {
     }
 
     /// `self + entry`.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn add(&self, entry: &EntryPair) -> Self {
         let a = self.y.sub(&self.x).mul(&entry.difference);
         let b = self.y.add(&self.x).mul(&entry.sum);
@@ -157,11 +160,13 @@ impl Point {
     }
 
     /// The point (E / G, H / F), where E, F and G have magnitude 3 at most and H has 2.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn completed(e: &Pair, f: &Pair, g: &Pair, h: &Pair) -> Self {
         Self { x: e.mul(f), y: g.mul(h), z: f.mul(g), t: e.mul(h) }
     }
 
     /// The left point and the right one added: Z + Y and Z - Y. The u coordinate is their quotient.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     fn fold(&self) -> (Zeroizing<[u8; 32]>, Zeroizing<[u8; 32]>) {
         let (sum, difference) = (self.y.add(&self.x), self.y.sub(&self.x));
         // (A | B) and (C | D)

@@ -66,6 +66,7 @@ impl Pair {
     pub(super) const ZERO: Self = Self([u32x4(0, 0, 0, 0); 5]);
 
     /// `left` and `right`.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) const fn new(left: &[i32; LIMBS], right: &[i32; LIMBS]) -> Self {
         const fn limbs(left: &[i32; LIMBS], right: &[i32; LIMBS], i: usize, j: usize) -> v128 {
             u32x4(left[i] as u32, right[i] as u32, left[j] as u32, right[j] as u32)
@@ -80,6 +81,7 @@ impl Pair {
     }
 
     /// The left number.
+    #[cfg_attr(simd128, target_feature(enable = "simd128"))]
     pub(super) fn left(&self) -> [i32; LIMBS] {
         let mut limbs = [0; LIMBS];
         for (limbs, vector) in limbs.chunks_mut(2).zip(self.0) {
@@ -159,6 +161,7 @@ macro_rules! sum {
 /// multiplies 64-bit lanes, for which x64 has no instruction before AVX-512.
 #[expect(clippy::too_many_arguments, reason = "two times five vectors, by value")]
 #[inline(never)]
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn product(a0: v128, a1: v128, a2: v128, a3: v128, a4: v128, b0: v128, b1: v128, b2: v128, b3: v128, b4: v128) -> Pair {
     // Limbs 2 * i and 2 * i + 1, in both orders, and limb 8.
     let v0 = Both { a: a0, b: b0 };
@@ -210,6 +213,7 @@ fn product(a0: v128, a1: v128, a2: v128, a3: v128, a4: v128, b0: v128, b1: v128,
 
 /// By value, as [`product`].
 #[inline(never)]
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn square(a0: v128, a1: v128, a2: v128, a3: v128, a4: v128) -> Pair {
     // Where LLVM sees the shuffle, it takes limbs out of different halves, and these have no widening multiplication.
     let zero = opaque(u32x4_splat(0));

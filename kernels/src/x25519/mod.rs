@@ -24,6 +24,7 @@ use field::{LIMBS, Pair, from_bytes, to_bytes};
 ///
 /// Any 32 bytes are a scalar, bits of which are set and cleared as the RFC says, and any 32 bytes are a point. A point
 /// of small order gives zeros, which the caller must refuse (RFC 8446 section 7.4.2).
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 pub fn x25519(scalar: &[u8; 32], point: &[u8; 32]) -> Zeroizing<[u8; 32]> {
     let scalar = clamped(scalar);
     let u = from_bytes(point);
@@ -79,6 +80,7 @@ fn step(doubled: &Pair, added: &Pair, mask: u32, multipliers: &Pair) -> (Pair, P
 }
 
 /// `a / b` modulo p; zero where b is. `a` has magnitude 3 at most.
+#[cfg_attr(simd128, target_feature(enable = "simd128"))]
 fn quotient(a: &[i32; LIMBS], b: &[u8; 32]) -> [u8; 32] {
     let inverse = Zeroizing::new(inverse(b));
     to_bytes(&Pair::new(a, &ZERO).mul(&Pair::new(&from_bytes(&inverse), &ZERO)).left())
