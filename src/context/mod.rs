@@ -59,8 +59,11 @@ pub struct ContextOptions {
     pub pfxs: Vec<SecretFile>,
     /// Files with trust anchors, in PEM or DER; they replace Mozilla's roots (row O4).
     pub cas: Vec<Vec<u8>>,
-    /// Files with certificate revocation lists, in PEM or DER (row O5). Default: none, and no certificate is looked up in one.
-    /// Where there is any, every certificate below a trust anchor needs one that is not too old.
+    /// Files with certificate revocation lists, in PEM (any number) or DER (one) (row O5, RFC 5280 section 5).
+    /// Default: none, and no certificate is looked up in one.
+    ///
+    /// Where there is any, every certificate below a trust anchor needs a list by its issuer that is about it and
+    /// in time. Of several, the newest counts; a delta list is added to the one that it is for (section 6.3.3).
     pub crls: Vec<Vec<u8>>,
     /// Whether a certificate of `cas` that is not signed by itself is a trust anchor (row O25). Default: no, it only helps to
     /// build the path to one that is.
@@ -71,7 +74,6 @@ pub struct ContextOptions {
     /// own code, younger and less tried than webpki, finds nothing wrong with it: certificates of version 1 as leaves; a
     /// certificate that is signed by itself and stands in `cas`, although it says that it is a CA; a server's name that is
     /// only in the common name. Signatures, validity, usage, path lengths and name constraints are checked all the same.
-    /// It can't be had together with `crls`.
     pub compat: bool,
     /// Cipher suites in OpenSSL's cipher-list language (row O6). Default: all, ChaCha20-Poly1305 first.
     pub ciphers: Option<String>,
@@ -136,11 +138,11 @@ impl Context {
         let crls = Crls::new(&options.crls);
         let key_provider = crate::provider::crypto_provider().key_provider;
         let identities = Identities::new(&options.certs, &options.keys, &options.pfxs, key_provider);
-        let excluded = [pfx_excludes(options), compat_excludes(options)].into_iter().filter_map(Result::err);
+        let excluded = pfx_excludes(options).err();
         let dhparam = options.dhparam.as_deref().map(dhparam::check).transpose();
         let sessions =
             Sessions::new(options.session_timeout, &options.session_id_context, options.ticket_keys.as_ref());
-        let excluded: Vec<_> = excluded.collect();
+        let excluded: Vec<_> = excluded.into_iter().collect();
         match (policy, roots, crls, identities, dhparam, sessions) {
             (Ok(policy), Ok(roots), Ok(crls), Ok((identities, authorities)), Ok(dhparam), Ok(sessions))
                 if excluded.is_empty() =>
@@ -291,17 +293,6 @@ fn pfx_excludes(options: &ContextOptions) -> Result<(), Error> {
             ErrorCode::ErrInvalidArgValue,
             format!("A pfx was given together with {}: it holds all of these, so give it alone.", given.join(" and ")),
         )),
-    }
-}
-
-/// Compat mode's own path building knows no revocation lists (row O5).
-fn compat_excludes(options: &ContextOptions) -> Result<(), Error> {
-    match options.compat && !options.crls.is_empty() {
-        true => Err(Error::new(
-            ErrorCode::ErrInvalidArgValue,
-            "Revocation lists can't be checked in compat mode: leave out `crl`, or `compat`.",
-        )),
-        false => Ok(()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Compat mode: what OpenSSL accepts and webpki does not. Off unless a context asks for it (`ContextOptions::compat`).
 //!
-//! A path is good where it ends in a trust anchor and [`faults::of`] finds nothing on it: every signature is checked by the
-//! provider's algorithms, and so are validity, key usage, extended key usage, basic constraints, path lengths and name constraints;
-//! critical extensions that are not known are refused. One path is tried, of at most sixteen certificates, so there are at most
-//! fifteen signatures to check. What it takes beyond webpki: leaves of version 1, CAs as leaves, names that differ in case or type
-//! of string, and certificates of version 1 or without basic constraints at the top of a path.
+//! A path is good where it ends in a trust anchor and [`faults::of`](super::faults::of) finds nothing on it:
+//! every signature is checked by the provider's algorithms, and so are validity, key usage, extended key usage,
+//! basic constraints, path lengths and name constraints; critical extensions that are not known are refused, and
+//! revocation lists are asked. One path is tried, of at most sixteen certificates, so there are at most fifteen
+//! signatures to check, and those of lists. What it takes beyond webpki: leaves of version 1, CAs as leaves, names
+//! that differ in case or type of string, and certificates of version 1 or without basic constraints at the top
+//! of a path.
 
 use std::time::Duration;
 

@@ -318,3 +318,141 @@ const REMOVE_FROM_CRL: u8 = 8;
 const INVALIDITY_DATE: &[u8] = &[0x55, 0x1d, 0x18];
 /// The extensions of a list that are looked at.
 const KNOWN: [&[u8]; 4] = [AUTHORITY_KEY_IDENTIFIER, CRL_NUMBER, DELTA_CRL_INDICATOR, ISSUING_DISTRIBUTION_POINT];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rustls_pki_types::pem::PemObject;
+    use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+    use webpki::{CertRevocationList, OwnedCertRevocationList};
+
+    use super::*;
+    use crate::certificate::X509;
+
+    fn revoking() -> Vec<u8> {
+        let pem = include_bytes!("fixtures/middle-revoked.crl.pem");
+        CertificateRevocationListDer::from_pem_slice(pem).expect("the fixture is PEM").to_vec()
+    }
+
+    fn certificate(pem: &[u8]) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem).expect("the fixture is PEM")
+    }
+
+    fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let content = parts.concat();
+        let length = u8::try_from(content.len()).expect("a short element");
+        let header = if length < 0x80 { vec![tag, length] } else { vec![tag, 0x81, length] };
+        [header, content].concat()
+    }
+
+    const DATE: &[u8] = b"\x17\x0d240101000000Z";
+
+    /// A list with this version, these entries and these extensions, each of which may be left out.
+    fn list(version: &[u8], entries: &[u8], extensions: &[u8]) -> Vec<u8> {
+        let algorithm = element(der::SEQUENCE, &[&[6, 1, 0x2a]]);
+        let name = element(der::SEQUENCE, &[]);
+        let tbs = element(der::SEQUENCE, &[version, &algorithm, &name, DATE, entries, extensions]);
+        element(der::SEQUENCE, &[&tbs, &algorithm, &[3, 2, 0, 0]])
+    }
+
+    fn extensions(all: &[(&[u8], &[u8])]) -> Vec<u8> {
+        let each = all.iter().map(|(oid, value)| {
+            element(der::SEQUENCE, &[&element(der::OBJECT_IDENTIFIER, &[oid]), &element(der::OCTET_STRING, &[value])])
+        });
+        element(der::SEQUENCE, &[&each.collect::<Vec<_>>().concat()])
+    }
+
+    #[test]
+    fn a_list_is_read_or_what_is_wrong_with_it_is_told() {
+        let with = |all: &[(&[u8], &[u8])]| list(V2, &[], &element(der::CONTEXT_CONSTRUCTED, &[&extensions(all)]));
+        let entry = |parts: &[&[u8]]| list(V2, &element(der::SEQUENCE, &[&element(der::SEQUENCE, parts)]), &[]);
+        const V2: &[u8] = &[2, 1, 1];
+        let point = |parts: &[&[u8]]| with(&[(ISSUING_DISTRIBUTION_POINT, &element(der::SEQUENCE, parts))]);
+        #[rustfmt::skip]
+        let rows: &[(&str, Vec<u8>, Option<&str>)] = &[
+            ("version 1, left out", list(&[], &[], &[]), None),
+            ("version 1, written", list(&[2, 1, 0], &[], &[]), None),
+            ("version 2", list(V2, &[], &[]), None),
+            ("version 3", list(&[2, 1, 2], &[], &[]), Some("neither 1 nor 2")),
+            ("entries that are none", list(V2, &[0x30, 2, 5, 0], &[]), Some("entry")),
+            ("an entry without a date", entry(&[&[2, 1, 7]]), Some("entry")),
+            ("an entry", entry(&[&[2, 1, 7], DATE]), None),
+            ("an entry with an empty list of extensions", entry(&[&[2, 1, 7], DATE, &[0x30, 0]]), None),
+            ("an entry with something behind it", entry(&[&[2, 1, 7], DATE, &[0x30, 0], &[5, 0]]), Some("entry")),
+            ("an entry with a reason that is none", entry(&[&[2, 1, 7], DATE, &extensions(&[(REASON_CODE, &[5, 0])])]), Some("entry")),
+            ("a number", with(&[(CRL_NUMBER, &[2, 1, 7])]), None),
+            ("a number below zero", with(&[(CRL_NUMBER, &[2, 1, 0xff])]), Some("CRL number")),
+            ("a number twice", with(&[(CRL_NUMBER, &[2, 1, 7]), (CRL_NUMBER, &[2, 1, 8])]), Some("twice")),
+            ("a delta indicator that is no number", with(&[(DELTA_CRL_INDICATOR, &[5, 0])]), Some("delta CRL indicator")),
+            ("a distribution point", point(&[&[0xa0, 4, 0xa0, 2, 0x86, 0]]), None),
+            ("a distribution point of no form", point(&[&[0xa0, 2, 0xa2, 0]]), Some("issuing distribution point")),
+            ("a list for users alone and for CAs alone", point(&[&[0x81, 1, 0xff, 0x82, 1, 0xff]]), Some("issuing distribution point")),
+            ("extensions that are none", list(V2, &[], &[0xa0, 2, 5, 0]), Some("extension that is not readable")),
+            ("something behind the extensions", list(V2, &[], &[0xa0, 2, 0x30, 0, 5, 0]), Some("not a certificate revocation list")),
+            ("something behind the list", [list(V2, &[], &[]), vec![0]].concat(), Some("not a certificate revocation list")),
+            ("no bytes", vec![], Some("not a certificate revocation list")),
+        ];
+        for (what, bytes, expected) in rows {
+            let found = RevocationList::new(bytes).err();
+            assert_eq!(found.is_some(), expected.is_some(), "{what}: {found:?}");
+            assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{what}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_by_their_value() {
+        let read = |octets: &[u8]| number(&element(der::INTEGER, &[octets]));
+        #[rustfmt::skip]
+        let rows: [(&[u8], &[u8]); 4] = [(&[0], &[1]), (&[0x7f], &[0, 0x80]), (&[0, 0xff], &[1, 0]), (&[1, 0xff], &[2, 0])];
+        for (less, more) in rows {
+            assert!(read(less) < read(more), "{less:?} {more:?}");
+        }
+        assert_eq!(read(&[0, 0, 7]), read(&[7]), "octets that say nothing");
+    }
+
+    #[test]
+    fn whatever_bit_is_changed_webpki_and_this_find_the_same_in_a_list() {
+        let leaf = certificate(include_bytes!("fixtures/leaf.pem"));
+        let serial = X509::new(&leaf).expect("a certificate").serial;
+        let list = revoking();
+        assert_eq!(RevocationList::new(&list).expect("a list").status(serial), Some(Status::Revoked));
+        for bit in 0..list.len() * 8 {
+            let mut changed = list.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let theirs = OwnedCertRevocationList::from_der(&changed).map(CertRevocationList::from);
+            match (RevocationList::new(&changed), theirs) {
+                (Ok(ours), Ok(theirs)) => {
+                    let found = theirs.find_serial(serial).expect("an owned list is read");
+                    assert_eq!(ours.status(serial).is_some(), found.is_some(), "bit {bit}");
+                    assert_eq!(der::only(&ours.issuer, der::SEQUENCE), Some(theirs.issuer()), "bit {bit}");
+                }
+                (ours, theirs) => assert!(ours.is_ok() || theirs.is_err(), "bit {bit}: only webpki reads it"),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_changed_list_is_not_the_issuers(place in 0_usize..400, bit in 0_u8..8) {
+            let issuer = certificate(include_bytes!("fixtures/middle.pem"));
+            let spki = X509::new(&issuer).expect("a certificate").spki;
+            let provider = crate::provider::crypto_provider();
+            let algorithms = provider.signature_verification_algorithms.all;
+            let mut list = revoking();
+            prop_assert!(RevocationList::new(&list).expect("a list").verify(spki, algorithms).is_ok());
+            if let Some(octet) = list.get_mut(place) {
+                *octet ^= 1 << bit;
+                prop_assert!(RevocationList::new(&list).map_or(true, |list| list.verify(spki, algorithms).is_err()));
+            }
+        }
+
+        #[test]
+        fn any_entries_are_read_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = RevocationList::new(&list(&[2, 1, 1], &element(der::SEQUENCE, &[&bytes]), &[]));
+            let _ = RevocationList::new(&list(&[2, 1, 1], &[], &element(der::CONTEXT_CONSTRUCTED, &[&bytes])));
+            let _ = Scope::new(&bytes);
+        }
+    }
+}

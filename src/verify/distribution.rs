@@ -102,3 +102,52 @@ fn general_names(bytes: &[u8]) -> Option<Vec<der::Element<'_>>> {
 
 /// `[1]`, constructed.
 const RELATIVE: u8 = der::CONTEXT_CONSTRUCTED + 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_at_a_certificates_point_or_not() {
+        /// `a.test/1` and `a.test/2` as URIs in a full name.
+        const ONE: &[u8] = b"\xa0\x0a\x86\x08a.test/1";
+        const BOTH: &[u8] = b"\xa0\x14\x86\x08a.test/2\x86\x08a.test/1";
+        const TWO: &[u8] = b"\xa0\x0a\x86\x08a.test/2";
+        /// CN=a relative to the issuer, and CN=b.
+        const RELATIVE_A: &[u8] = b"\xa1\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01a";
+        const RELATIVE_B: &[u8] = b"\xa1\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01b";
+        /// The names CN=a, CN=A as another type of string, and CN=b, as general names.
+        const NAME_A: &[u8] = b"\xa4\x0e\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01a";
+        const NAME_BIG_A: &[u8] = b"\xa4\x0e\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x13\x01A";
+        const NAME_B: &[u8] = b"\xa4\x0e\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01b";
+        let issuer = &NAME_A[2..];
+        let wrap = |tag: u8, content: &[u8]| match content.len() {
+            0 => Vec::new(),
+            length => [&[tag, length as u8], content].concat(),
+        };
+        let full = |names: &[u8]| wrap(der::CONTEXT_CONSTRUCTED, names);
+        #[rustfmt::skip]
+        let rows: &[(&str, &[u8], &[u8], &[u8], bool)] = &[
+            ("the same URI", ONE, b"", ONE, true),
+            ("one of two URIs", ONE, b"", BOTH, true),
+            ("another URI", ONE, b"", TWO, false),
+            ("the same relative name", RELATIVE_A, b"", RELATIVE_A, true),
+            ("another relative name", RELATIVE_A, b"", RELATIVE_B, false),
+            ("a relative and a full name", RELATIVE_A, b"", ONE, false),
+            ("the same directory name, written in another way", &full(NAME_A), b"", &full(NAME_BIG_A), true),
+            ("another directory name", &full(NAME_A), b"", &full(NAME_B), false),
+            ("the same URI, told by the list's issuer", ONE, NAME_BIG_A, ONE, true),
+            ("the same URI, told by somebody else", ONE, NAME_B, ONE, false),
+            ("no name, and the list's issuer as its name", b"", NAME_A, &full(NAME_A), true),
+            ("no name, and another name of the list", b"", NAME_A, ONE, false),
+            ("nothing at all", b"", b"", ONE, false),
+        ];
+        for (what, name, issuers, list_point, expected) in rows {
+            let content = [wrap(der::CONTEXT_CONSTRUCTED, name), wrap(der::CONTEXT_CONSTRUCTED + 2, issuers)].concat();
+            let point = [&[der::SEQUENCE, content.len() as u8], &*content].concat();
+            let point = Point::new(&point).unwrap_or_else(|| panic!("{what}: no point"));
+            let list_point = PointName::new(list_point).unwrap_or_else(|| panic!("{what}: no name"));
+            assert_eq!(point.is(&list_point, issuer), *expected, "{what}");
+        }
+    }
+}

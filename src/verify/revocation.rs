@@ -51,12 +51,22 @@ struct Chosen<'a> {
 impl<'a> Revocation<'a> {
     /// What is wrong with the certificates of a path, from the leaf up. Nothing where there is no list at all.
     pub(super) fn faults(self, path: &'a Path<'a>) -> Vec<Fault> {
-        match self.lists.is_empty() {
-            true => Vec::new(),
-            false => (0..path.links.len()).flat_map(|depth| self.faults_of(path, depth)).collect(),
+        let mut faults = Vec::new();
+        if self.lists.is_empty() {
+            return faults;
         }
+        for depth in 0..path.links.len() {
+            faults.extend(self.faults_of(path, depth));
+            // Whoever sends sixteen certificates with the name of a list's issuer, and keys of their own, would
+            // have megabytes hashed for each.
+            if faults.iter().any(|fault| fault.error.code == ErrorCode::CrlSignatureFailure) {
+                break;
+            }
+        }
+        faults
     }
 
+    /// Likewise with one of them.
     fn faults_of(self, path: &'a Path<'a>, depth: usize) -> Vec<Fault> {
         let link = &path.links[depth];
         let Some(chosen) = self.best(path, depth, |list| list.base.is_none()) else {
@@ -68,8 +78,9 @@ impl<'a> Revocation<'a> {
             };
         };
         let complete = chosen.list;
-        let delta = self.best(path, depth, |list| completes(list, complete));
-        let mut faults = Vec::new();
+        // Of a delta list that is too old, what it has is true all the same.
+        let delta = self.best(path, depth, |list| completes(list, complete) && self.validity(list) != Ordering::Less);
+        let mut faults = Vec::from_iter(self.untimely(complete));
         let mut status = None;
         for Chosen { list, signer, .. } in [Some(chosen), delta].into_iter().flatten() {
             match self.check(list, signer, &mut faults) {
@@ -88,7 +99,8 @@ impl<'a> Revocation<'a> {
     }
 
     /// Section 6.3.3 (a) to (c): of the lists about a certificate the one without a critical extension that is
-    /// not known, that is in time, by the certificate's own issuer, and the newest; of equals, the first.
+    /// not known, that is in time, by the certificate's own issuer, and the newest; of equals, the one that has
+    /// the certificate.
     fn best(self, path: &'a Path<'a>, depth: usize, is_wanted: impl Fn(&RevocationList) -> bool) -> Option<Chosen<'a>> {
         let link = &path.links[depth];
         let about = self.lists.iter().filter(|list| {
@@ -99,15 +111,14 @@ impl<'a> Revocation<'a> {
         let rank = |chosen: &Chosen<'a>| {
             let list = chosen.list;
             let is_current = self.validity(list) == Ordering::Equal;
-            (list.unhandled.is_none(), is_current, chosen.is_direct, list.this_update.seconds, &list.number)
+            let has_it = list.status(link.x509.serial).is_some();
+            (list.unhandled.is_none(), is_current, chosen.is_direct, list.this_update.seconds, &list.number, has_it)
         };
         chosen.rev().max_by(|one, other| rank(one).cmp(&rank(other)))
     }
 
-    /// Section 6.3.3 (f) and (g), and the validity: notes what is wrong with a list. False where it is not to be
-    /// believed at all.
+    /// Section 6.3.3 (f) and (g): whether a list is to be believed. Notes why it is not.
     fn check(self, list: &RevocationList, signer: &Link<'_>, faults: &mut Vec<Fault>) -> bool {
-        let subject = format!("The revocation list of {} of {}", shown(&list.issuer), list.this_update);
         let mut is_believed = true;
         if signer.usage.as_ref().is_some_and(|usage| !usage.allows(CRL_SIGN)) {
             is_believed = false;
@@ -117,24 +128,11 @@ impl<'a> Revocation<'a> {
                 CertificateError::UnknownRevocationStatus,
             ));
         }
-        match (self.validity(list), &list.next_update) {
-            (Ordering::Less, _) => faults.push(Fault::new(
-                ErrorCode::CrlNotYetValid,
-                format!("{subject} is not valid yet; is the clock right?"),
-                CertificateError::UnknownRevocationStatus,
-            )),
-            (Ordering::Greater, Some(next)) => faults.push(Fault::new(
-                ErrorCode::CrlHasExpired,
-                format!("{subject} was valid until {next}; give a newer one as `crl`."),
-                CertificateError::UnknownRevocationStatus,
-            )),
-            _ => {}
-        }
         if let Err(cause) = list.verify(signer.x509.spki, self.algorithms) {
             is_believed = false;
             faults.push(Fault::new(
                 ErrorCode::CrlSignatureFailure,
-                cause.sentence(&subject, &described(signer)),
+                cause.sentence(&titled(list), &described(signer)),
                 CertificateError::BadSignature,
             ));
         }
@@ -142,11 +140,27 @@ impl<'a> Revocation<'a> {
             is_believed = false;
             faults.push(Fault::new(
                 ErrorCode::UnhandledCriticalCrlExtension,
-                format!("{subject} has a critical extension that is not known: {oid} (RFC 5280 sections 5.2 and 5.3)."),
+                format!(
+                    "{} has a critical extension that is not known: {oid} (RFC 5280 sections 5.2 and 5.3).",
+                    titled(list)
+                ),
                 CertificateError::UnknownRevocationStatus,
             ));
         }
         is_believed
+    }
+
+    /// What is wrong with the time of a list.
+    fn untimely(self, list: &RevocationList) -> Option<Fault> {
+        let (code, rest) = match (self.validity(list), &list.next_update) {
+            (Ordering::Less, _) => (ErrorCode::CrlNotYetValid, "is not valid yet; is the clock right?".to_owned()),
+            (Ordering::Greater, Some(next)) => {
+                (ErrorCode::CrlHasExpired, format!("was valid until {next}; give a newer one as `crl`."))
+            }
+            _ => return None,
+        };
+        let message = format!("{} {rest}", titled(list));
+        Some(Fault::new(code, message, CertificateError::UnknownRevocationStatus))
     }
 
     /// Whether the time is before, within or after that of a list (sections 5.1.2.4 and 5.1.2.5).
@@ -207,6 +221,11 @@ fn completes(delta: &RevocationList, complete: &RevocationList) -> bool {
         && delta.number > complete.number
         && delta.scope == complete.scope
         && delta.key_identifier == complete.key_identifier
+}
+
+/// A list in the sentence of a message.
+fn titled(list: &RevocationList) -> String {
+    format!("The revocation list of {} of {}", shown(&list.issuer), list.this_update)
 }
 
 fn missing(link: &Link<'_>) -> Fault {

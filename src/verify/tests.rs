@@ -78,6 +78,13 @@ fn a_chain_is_good_or_has_openssls_name_of_what_is_wrong() {
         ("a list of the root alone [O5]", crls(&[ROOT_CRL]), Some(UnableToGetCrl), &["leaf", "middle", "root"]),
         ("a list that has the leaf [O5]", crls(&[ROOT_CRL, REVOKED_CRL]), Some(CertRevoked), &["leaf", "middle", "root"]),
         ("a list that is too old [O5]", crls(&[ROOT_CRL, OLD_CRL]), Some(CrlHasExpired), &["leaf", "middle", "root"]),
+        ("a list that is too old, beside one that is not [O5]", crls(&[ROOT_CRL, OLD_CRL, MIDDLE_CRL]), None, &["leaf", "middle", "root"]),
+        ("a list that is too old, beside one that has the leaf [O5]", crls(&[ROOT_CRL, OLD_CRL, REVOKED_CRL]), Some(CertRevoked), &["leaf", "middle", "root"]),
+        ("of lists that are equally new, the one that has the leaf [O5]", crls(&[ROOT_CRL, MIDDLE_CRL, REVOKED_CRL]), Some(CertRevoked), &["leaf", "middle", "root"]),
+        ("lists of both issuers, in compat [O5]", Case { compat: true, ..crls(&[ROOT_CRL, MIDDLE_CRL]) }, None, &["leaf", "middle", "root"]),
+        ("a list that has the leaf, in compat [O5]", Case { compat: true, ..crls(&[ROOT_CRL, REVOKED_CRL]) }, Some(CertRevoked), &["leaf", "middle", "root"]),
+        ("lists of both issuers, and a leaf of version 1, in compat [O5]", Case { sent: &[VERSION_1, MIDDLE], host: "leaf", compat: true, ..crls(&[ROOT_CRL, MIDDLE_CRL]) }, None, &["leaf", "middle", "root"]),
+        ("no list for a leaf of version 1, in compat [O5]", Case { sent: &[VERSION_1, MIDDLE], host: "leaf", compat: true, ..crls(&[ROOT_CRL]) }, Some(UnableToGetCrl), &["leaf", "middle", "root"]),
         ("a CA as leaf", Case { sent: &[AUTHORITY_LEAF], cas: &[AUTHORITY_LEAF], ..usual }, Some(CertUntrusted), &["authority-leaf"]),
         ("a CA as leaf, in compat", Case { sent: &[AUTHORITY_LEAF], cas: &[AUTHORITY_LEAF], ..compat }, None, &["authority-leaf"]),
         ("a CA as leaf that is not trusted, in compat", Case { sent: &[AUTHORITY_LEAF], ..compat }, Some(DepthZeroSelfSignedCert), &["authority-leaf"]),
@@ -122,13 +129,6 @@ fn the_error_of_a_name_has_nodes_words() {
         let verdict = verify(Case { sent, cas: &[ROOT], host, ..Case::default() }, sent);
         assert_eq!(verdict.error().map(|error| error.message).as_deref(), Some(expected), "{what}");
     }
-}
-
-#[test]
-fn lists_and_compat_are_not_to_be_had_together() {
-    let errors =
-        context(Case { cas: &[ROOT], crls: &[ROOT_CRL], compat: true, ..Case::default() }).err().unwrap_or_default();
-    assert_eq!(errors.iter().map(|error| error.code).collect::<Vec<_>>(), [ErrorCode::ErrInvalidArgValue]);
 }
 
 #[test]
