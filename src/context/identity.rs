@@ -206,13 +206,15 @@ fn pair_up(
 
     let mut identities = Vec::new();
     for (chain, number) in chains.into_iter().zip(1..) {
-        let matching = signers
+        // A key may stand behind several certificates, and may be given with each of them.
+        let mut matching = signers
             .iter_mut()
-            .find(|(_, signer, _)| CertifiedKey::new(chain.clone(), signer.clone()).keys_match().is_ok());
-        match matching {
+            .filter(|(_, signer, _)| CertifiedKey::new(chain.clone(), signer.clone()).keys_match().is_ok());
+        match matching.next() {
             Some((_, signer, used)) => {
                 *used = true;
-                identities.push(Arc::new(CertifiedKey::new(chain, signer.clone())));
+                matching.for_each(|(_, _, used)| *used = true);
+                identities.push(Arc::new(CertifiedKey::new(chain.clone(), signer.clone())));
             }
             None => errors.push(mismatch(format!(
                 "Certificate {number} has no private key: none of the {} given has its public key.",
@@ -282,6 +284,16 @@ mod tests {
             assert_eq!(leaf(identities.for_client(schemes, suites)), Some(certificate(expected)), "{what}");
             let signs = what != "none of ours, so the first";
             assert_eq!(identities.can_sign(schemes), signs, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_key_serves_several_certificates_and_may_be_given_with_each() {
+        let key = || SecretFile::from(KEYS[0].to_vec());
+        for keys in [vec![key()], vec![key(), key()]] {
+            let (identities, _) = Identities::new(&[CERTS[2].to_vec(), CERTS[2].to_vec()], &keys, &[], key_provider())
+                .unwrap_or_else(|errors| panic!("{} keys: {errors:?}", keys.len()));
+            assert_eq!(identities.0.len(), 2, "{} keys", keys.len());
         }
     }
 
