@@ -60,13 +60,13 @@ struct State {
 impl PeerVerifier {
     /// A verifier against the trust anchors and revocation lists of `context`.
     pub(crate) fn new(context: Arc<Context>, options: VerifyOptions, verdict: Arc<Verdict>) -> Self {
-        let hints = match context.roots().are_own() {
-            true => {
-                context.roots().anchors().iter().map(|anchor| DistinguishedName::in_sequence(&anchor.subject)).collect()
-            }
-            // Mozilla's hundred and more names would fill a record, and no client certificate comes from them.
-            false => Vec::new(),
-        };
+        let own = context.roots().anchors().iter().filter(|_| context.roots().are_own());
+        // Mozilla's hundred and more names would fill a record, and no client certificate comes from them.
+        let mut hints: Vec<_> = own.map(|anchor| DistinguishedName::in_sequence(&anchor.subject)).collect();
+        // The names are optional (RFC 8446 section 4.2.4, RFC 5246 section 7.4.4), and a message that is too long is refused.
+        if hints.iter().map(|name| name.as_ref().len() + 2).sum::<usize>() > HINTS_MAX {
+            hints = Vec::new();
+        }
         Self { context, options, hints, verdict }
     }
 
@@ -253,3 +253,6 @@ impl ClientCertVerifier for PeerVerifier {
         self.algorithms().supported_schemes()
     }
 }
+
+/// The length of all names of CAs that a client is told, in bytes, each with its own length.
+const HINTS_MAX: usize = 16 * 1024;
