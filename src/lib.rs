@@ -12,6 +12,9 @@
 //! | [`certificate`] | a certificate as people and programs read it |
 //! | [`provider`] | rustls' `CryptoProvider` from our kernels and RustCrypto's and dalek's crates |
 //!
+//! A program for WebAssembly that links this crate takes [`provider::crypto_provider`] for its rustls: README.md shows how. It needs no
+//! compiler flag, since the kernels enable WebAssembly's vectors themselves, and no feature: `component` is for the component alone.
+//!
 //! Nothing below `component` knows WIT, nothing above [`provider`] knows a cipher, and only [`engine`] holds a rustls connection.
 //! Everything below `component` also builds natively, where `cargo test` takes seconds.
 

@@ -33,11 +33,11 @@ pub struct Ended {
 
 /// wasmtime with the command: it has the network, and sees these folders of ours under these names of its own, to read and to write.
 pub fn wasmtime(folders: &[(&Path, &str)]) -> Command {
-    wasmtime_with(&[], folders)
+    program("guest-tls-cli", &[], folders)
 }
 
-/// As [`wasmtime`], with more options of `wasmtime run`.
-pub fn wasmtime_with(options: &[&str], folders: &[(&Path, &str)]) -> Command {
+/// As [`wasmtime`], with any program of target/components that is compiled for this machine, and more options of `wasmtime run`.
+pub fn program(name: &str, options: &[&str], folders: &[(&Path, &str)]) -> Command {
     let program =
         std::env::var_os("GUEST_TLS_WASMTIME").map_or_else(|| paths::target().join("tools/wasmtime"), PathBuf::from);
     let mut command = Command::new(program);
@@ -45,7 +45,7 @@ pub fn wasmtime_with(options: &[&str], folders: &[(&Path, &str)]) -> Command {
     for (folder, name) in folders {
         command.arg(format!("--dir={}::{name}", folder.display()));
     }
-    command.arg(paths::target().join("components/guest-tls-cli.cwasm"));
+    command.arg(paths::target().join(format!("components/{name}.cwasm")));
     // A backtrace of the host for each connection that is reset costs more than the connection.
     command.env("RUST_BACKTRACE", "0");
     command.kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -77,7 +77,7 @@ impl Running {
 
     /// As [`Self::start`], with more options of `wasmtime run`.
     pub fn start_with(options: &[&str], folders: &[(&Path, &str)], arguments: &[&str]) -> Result<Running> {
-        let mut wasmtime = wasmtime_with(options, folders);
+        let mut wasmtime = program("guest-tls-cli", options, folders);
         let mut child =
             wasmtime.args(arguments).spawn().context("can't start wasmtime: `cargo xtask setup` gets it")?;
         let stdin = child.stdin.take();

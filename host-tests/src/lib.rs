@@ -14,7 +14,7 @@
 //! * [`memory`]: two connections in one instance, with no TCP between them.
 //! * [`hosts`]: where the component runs beside wasmtime.
 //! * [`postgres`]: a real PostgreSQL; [`wasi`]: guests that are not the product, such as commands.
-//! * [`cli`]: the command of examples/cli.
+//! * [`cli`]: the command of examples/cli, and other programs in the stock wasmtime; [`pages`]: OpenSSL with pages for them.
 //! * [`ct`]: whether the time of an operation depends on a secret.
 
 pub mod certificates;
@@ -28,6 +28,7 @@ pub mod hosts;
 pub mod judge;
 pub mod meeting;
 pub mod memory;
+pub mod pages;
 pub mod paths;
 pub mod peers;
 pub mod postgres;

@@ -44,7 +44,7 @@ macro_rules! row {
 macro_rules! operations {
     ($name:literal, $operation:expr) => {{
         let time = quickest(|| {
-            black_box($operation);
+            let _kept = black_box($operation);
         });
         println!("{:<18} {:>8.0}", $name, 1.0 / time.as_secs_f64());
     }};

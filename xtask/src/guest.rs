@@ -32,8 +32,11 @@ pub(crate) fn build(
     // Said here and not in the manifest: for a library that is also an rlib cargo leaves out the link-time optimisation, and whoever depends
     // on one that is a cdylib writes another file of the same name.
     let library = ["--lib", "--crate-type", "cdylib"];
+    // The library itself exports nothing: that is for those who link it.
+    let features: &[&str] = if package == PRODUCT { &["--features", "component"] } else { &[] };
+    let what = [&library, features].concat();
     let folder = wasm_std.target_folder(project);
-    compile(project, wasm_std, workspace, package, profile, &library, &folder, &package.replace('-', "_"))
+    compile(project, wasm_std, workspace, package, profile, &what, &folder, &package.replace('-', "_"))
 }
 
 /// As [`build`], but of a command: `package` is a program of its name.
@@ -48,6 +51,15 @@ pub(crate) fn build_command(
 ) -> Result<Built> {
     let folder = wasm_std.target_folder(project).join("commands");
     compile(project, wasm_std, workspace, package, profile, &["--bin", package], &folder, package)
+}
+
+/// Builds a program of `package` as a stranger does, for `release` and without a flag: neither ours nor the user's, nor a profile of ours.
+pub(crate) fn build_plain(project: &Project, wasm_std: &WasmStd, workspace: &Path, package: &str) -> Result<PathBuf> {
+    let mut cargo = wasm_std.cargo_without_flags(project);
+    cargo.current_dir(workspace);
+    cargo.args(["build", "--release", "--locked", "--package", package, "--target", wasm_std::TARGET]);
+    Step::new(format!("build: {package} for {}, without flags", wasm_std::TARGET), cargo).run()?;
+    Ok(wasm_std.plain_target_folder(project).join(wasm_std::TARGET).join("release").join(format!("{package}.wasm")))
 }
 
 #[allow(clippy::too_many_arguments, reason = "what `cargo rustc` is told, for two callers")]
@@ -75,3 +87,6 @@ fn compile(
     ensure!(path.is_file(), "cargo built {package}, but there is no {}", path.display());
     Ok(Built { path, lines: outcome.lines })
 }
+
+/// The package of the component.
+const PRODUCT: &str = "guest-tls";

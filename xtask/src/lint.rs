@@ -75,7 +75,7 @@ fn wasm(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
     {
         eprintln!("lint: no clippy for wasm, `cargo check` takes its place: {error:#}");
     }
-    let check = |(name, folder, packages): (&'static str, &str, &[&str])| {
+    let check = |(name, folder, what): (&'static str, &str, &[&str])| {
         let clippy = wasm_std.clippy(project);
         let warnings: &[&str] = if clippy.is_some() { &["--", "-Dwarnings"] } else { &[] };
         let mut command = clippy.unwrap_or_else(|| {
@@ -85,14 +85,14 @@ fn wasm(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
             check
         });
         command.current_dir(project.root.join(folder)).args(["--target", wasm_std::TARGET]);
-        command.args(packages.iter().flat_map(|package| ["--package", package])).args(warnings);
+        command.args(what).args(warnings);
         (name, command)
     };
     IN_WASM.into_iter().map(check).collect()
 }
 
 /// The workspaces of the repository.
-const FORMATTED: [(&str, &str); 8] = [
+const FORMATTED: [(&str, &str); 9] = [
     ("rustfmt", "."),
     ("rustfmt, examples/cli", "examples/cli"),
     ("rustfmt, examples/postgres", "examples/postgres"),
@@ -101,15 +101,23 @@ const FORMATTED: [(&str, &str); 8] = [
     ("rustfmt, host-tests/benches", "host-tests/benches"),
     ("rustfmt, host-tests/ct", "host-tests/ct"),
     ("rustfmt, host-tests/p3", "host-tests/p3"),
+    ("rustfmt, host-tests/programs", "host-tests/programs"),
 ];
 
-/// What is for wasm: a name, a workspace, packages.
-const IN_WASM: [(&str, &str, &[&str]); 5] = [
-    ("clippy, wasm", ".", &["guest-tls", "guest-tls-kernels", "guest-tls-p3"]),
-    ("clippy, examples/cli", "examples/cli", &["guest-tls-cli"]),
-    ("clippy, examples/postgres", "examples/postgres", &["guest-tls-postgres"]),
-    ("clippy, examples/wasi-tls", "examples/wasi-tls", &["wasi-tls-client"]),
-    ("clippy, host-tests/p3", "host-tests/p3", &["p3-tests"]),
+/// What is for wasm: a name, a workspace, and what of it. The product is looked at as it is built, and the library as others build it.
+const IN_WASM: [(&str, &str, &[&str]); 8] = [
+    (
+        "clippy, wasm",
+        ".",
+        &["-pguest-tls", "-pguest-tls-kernels", "-pguest-tls-p3", "--features", "guest-tls/component"],
+    ),
+    ("clippy, wasm, the library", ".", &["-pguest-tls", "-pguest-tls-kernels"]),
+    ("clippy, wasm, portable", ".", &["-pguest-tls-kernels", "--features", "guest-tls-kernels/portable"]),
+    ("clippy, examples/cli", "examples/cli", &[]),
+    ("clippy, examples/postgres", "examples/postgres", &[]),
+    ("clippy, examples/wasi-tls", "examples/wasi-tls", &[]),
+    ("clippy, host-tests/p3", "host-tests/p3", &[]),
+    ("clippy, host-tests/programs", "host-tests/programs", &["--workspace"]),
 ];
 
 #[cfg(test)]

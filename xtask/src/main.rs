@@ -8,7 +8,7 @@
 //! ```
 //!
 //! One file per command ([`setup`], [`build`], [`wit`], [`demo`], [`mod@test`], [`rows`] with [`readme`], [`lint`], [`fuzz`], [`mod@bench`],
-//! [`ct`], [`load`], [`differential`], [`package`], [`hosts`], [`postgres`], [`cli`], [`p3`]); what they share is in [`project`] (where things are), [`step`] (running a
+//! [`ct`], [`load`], [`differential`], [`package`], [`hosts`], [`postgres`], [`cli`], [`p3`], [`programs`]); what they share is in [`project`] (where things are), [`step`] (running a
 //! command with progress), [`wasm_std`], [`tools`], [`npm`] and [`pypi`] (getting what is missing), [`guest`] (building components to measure, and
 //! examples), [`compose`] (putting components together), [`engine`] (running components in JavaScript engines),
 //! [`libraries`] (the components with each standard library) and [`component`] (reading
@@ -37,6 +37,7 @@ mod npm;
 mod p3;
 mod package;
 mod postgres;
+mod programs;
 mod project;
 mod pypi;
 mod readme;
@@ -75,6 +76,7 @@ enum Command {
     Cli(cli::Arguments),
     P3(p3::Arguments),
     Load(load::Arguments),
+    Programs(programs::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -105,5 +107,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cli(arguments) => cli::run(&project, &arguments),
         Command::P3(arguments) => p3::run(&project, &arguments),
         Command::Load(arguments) => load::run(&project, &arguments),
+        Command::Programs(arguments) => programs::run(&project, &arguments),
     }
 }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     build, cli, ct,
     engine::{self, Engine},
-    hosts, libraries, p3, postgres,
+    hosts, libraries, p3, postgres, programs,
     project::Project,
     rows,
     step::{Step, seconds},
@@ -200,10 +200,16 @@ fn in_wasm(project: &Project, wasm_std: &WasmStd, arguments: &Arguments) -> (Vec
     note(&mut results, "guest of the measurement", || ct::guest(project, wasm_std));
     note(&mut results, "example: postgres", || postgres::command(project, wasm_std));
     note(&mut results, "example: cli", || cli::compiled(project, wasm_std));
+    note(&mut results, "programs of libraries", || programs::compiled(project, wasm_std));
     note(&mut results, "guest-tls-p3", || p3::everything(project, wasm_std));
     let cargo = || Ok(cargo_test(wasm_cargo(project, wasm_std)?, WASM_ARGUMENTS, arguments));
-    let (outcome, lines) = held_back("library, in wasm", cargo);
+    let (outcome, mut lines) = held_back("library, in wasm", cargo);
     results.push(outcome);
+    // The kernels also as they are compiled for whoever gives no flags.
+    let plain = || Ok(cargo_test(plain_wasm_cargo(project, wasm_std)?, KERNELS_IN_WASM, arguments));
+    let (outcome, of_plain) = held_back("kernels, no flags", plain);
+    results.push(outcome);
+    lines.extend(of_plain);
     (results, lines)
 }
 
@@ -322,7 +328,15 @@ pub(crate) fn build_wasm_runner(project: &Project) -> Result<()> {
 
 /// Cargo for tests in wasm, with the program that runs them.
 pub(crate) fn wasm_cargo(project: &Project, wasm_std: &WasmStd) -> Result<Command> {
-    let mut cargo = wasm_std.cargo(project);
+    with_runner(wasm_std.cargo(project), project)
+}
+
+/// As [`wasm_cargo`], without a flag.
+fn plain_wasm_cargo(project: &Project, wasm_std: &WasmStd) -> Result<Command> {
+    with_runner(wasm_std.cargo_without_flags(project), project)
+}
+
+fn with_runner(mut cargo: Command, project: &Project) -> Result<Command> {
     let variable = format!("CARGO_TARGET_{}_RUNNER", wasm_std::TARGET.to_uppercase().replace('-', "_"));
     let runner = project.target.join("debug").join(RUNNER);
     cargo.env(variable, runner.to_str().context("the target folder's path is not UTF-8")?);
@@ -406,6 +420,10 @@ const WASM_ARGUMENTS: &[&str] = &[
     "--config",
     "profile.dev.opt-level=1",
 ];
+
+/// As [`WASM_ARGUMENTS`], of the kernels alone.
+const KERNELS_IN_WASM: &[&str] =
+    &["--package", "guest-tls-kernels", "--lib", "--target", wasm_std::TARGET, "--config", "profile.dev.opt-level=1"];
 
 /// The program of host-tests that runs a wasm test program.
 const RUNNER: &str = "wasi-runner";

@@ -113,14 +113,34 @@ impl WasmStd {
 
     /// A `cargo` command that compiles for [`TARGET`], into [`WasmStd::target_folder`], with the user's `RUSTFLAGS` and [`RUSTFLAGS`].
     pub(crate) fn cargo(&self, project: &Project) -> Command {
+        let mut command = self.compiler(project);
+        add_rustflags(&mut command, RUSTFLAGS);
+        if let Some(flag) = remap_of_sources() {
+            add_rustflags(&mut command, &flag);
+        }
+        command
+    }
+
+    /// As [`WasmStd::cargo`], without a flag: neither ours nor the user's.
+    pub(crate) fn cargo_without_flags(&self, project: &Project) -> Command {
+        let mut command = self.compiler(project);
+        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"] {
+            command.env_remove(variable);
+        }
+        command.env("CARGO_TARGET_DIR", self.plain_target_folder(project));
+        command
+    }
+
+    /// Where cargo puts what is compiled without flags.
+    pub(crate) fn plain_target_folder(&self, project: &Project) -> PathBuf {
+        self.target_folder(project).join("plain")
+    }
+
+    fn compiler(&self, project: &Project) -> Command {
         let mut command = project.cargo();
         command.env("CARGO_TARGET_DIR", self.target_folder(project));
         if let Some(sysroot) = &self.sysroot {
             command.env("RUSTC", sysroot.join("bin/rustc"));
-        }
-        add_rustflags(&mut command, RUSTFLAGS);
-        if let Some(flag) = remap_of_sources() {
-            add_rustflags(&mut command, &flag);
         }
         command
     }
