@@ -52,6 +52,12 @@ Object.assign(Server.prototype, {
   },
 });
 
+/** Where an async listener rejects and `captureRejections` is set, as in Node: the connection ends by it. */
+Server.prototype[Symbol.for('nodejs.rejection')] = function rejected(error, event, ...args) {
+  if (event === 'secureConnection') args[0].destroy(error);
+  else net.Server.prototype[Symbol.for('nodejs.rejection')].call(this, error, event, ...args);
+};
+
 /** Makes a server (row M3). The listener hears `secureConnection`. */
 export function createServer(options, listener) {
   return new Server(options, listener);
@@ -128,11 +134,11 @@ class State {
 
   /** The stream of a client that has connected. */
   socket(transport) {
-    const { allowHalfOpen, handshakeTimeout, enableTrace, rejectUnauthorized } = this.#options;
+    const { allowHalfOpen, handshakeTimeout, enableTrace, rejectUnauthorized, requireCloseNotify } = this.#options;
     return new TLSSocket(transport, {
       isServer: true,
       secureContext: this.#context,
-      allowHalfOpen, handshakeTimeout, enableTrace, rejectUnauthorized,
+      allowHalfOpen, handshakeTimeout, enableTrace, rejectUnauthorized, requireCloseNotify,
       [internal]: {
         server: this.#server,
         accept: (instance) => instance.call(() => this.#in(instance).acceptPair()),

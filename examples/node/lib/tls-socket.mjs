@@ -10,6 +10,7 @@ import { Connection, alpnList, describe, pairOptions } from './core/connection.m
 import { failure, fromGuest } from './core/errors.mjs';
 import { bytes } from './core/bytes.mjs';
 import { guest } from './guest.mjs';
+import { question } from './questions.mjs';
 import { createSecureContext, ours } from './secure-context.mjs';
 import { count, statistics } from './statistics.mjs';
 
@@ -45,9 +46,10 @@ class Socket extends net.Socket {
   /** The last one that the server gave. Caches may hold it weakly, as undici's does: it lives as long as the connection. */
   #session;
   #failing = false;
+  #hanging = false;
   #finished;
   #lost = false;
-  /** The caller's own error, in place of the component's for having been told to stop. */
+  /** `{error}`: what the application ended it by, in place of the component's error for having been told to stop. */
   #reason;
   #soon = false;
   /** What to end with when all that came was read. */
@@ -68,10 +70,9 @@ class Socket extends net.Socket {
       if (typeof server.listenerCount !== 'function') throw failure('ERR_INVALID_ARG_TYPE', `server has to be a net.Server, not ${typeof server}`);
       this.#asked = server;
     }
-    if (own.server) {
-      // A connection that fails is no fault of the server's, and must not end the process.
-      this.on('error', () => {});
-    }
+    // Whoever accepts connections must not be ended by a peer. Node's own does this for all but those of `connect`, for a server's until the
+    // handshake is done.
+    if (!own.peer) this.on('error', () => {});
     checkOptions(options, own.server || !options.isServer ? [] : ['SNICallback', 'ALPNCallback']);
     this.#own = own;
     this.#options = { ...options };
@@ -80,13 +81,15 @@ class Socket extends net.Socket {
     this.#context = options.secureContext ? ours(options.secureContext, 'secureContext') : createSecureContext(options);
     this.authorized = false;
     this.authorizationError = null;
+    /** Whether the peer has ended its side by `close_notify` (RFC 8446 section 6.1): after `end`, false says that the transport was cut. */
+    this.receivedCloseNotify = false;
     this.alpnProtocol = null;
     this.npnProtocol = null;
     this.servername = null;
     this.secureConnecting = true;
     this._tlsOptions = this.#options;
-    if (options.signal) addAbortSignal(options.signal, this);
     if (socket) this.#take(socket);
+    if (options.signal) addAbortSignal(options.signal, this);
   }
 
   /** Always true (row K3). */
@@ -101,6 +104,8 @@ class Socket extends net.Socket {
     const { timeout: _, signal: __, onread: ___, ...options } = normalized(args);
     const callback = args.at(-1);
     if (typeof callback === 'function') this.once('connect', callback);
+    // By a signal that was aborted before.
+    if (this.destroyed) return this;
     this.connecting = true;
     this.#take(net.connect({ ...options, allowHalfOpen: true }));
     return this;
@@ -241,6 +246,8 @@ class Socket extends net.Socket {
     clearTimeout(this.#idleTimer);
     this.connecting = false;
     this.secureConnecting = false;
+    // What was written is whole. With an error, or where something is still to be written, the peer had better see a cut.
+    if (!error && this.#unanswered === undefined && this.writableLength === 0) this.#connection?.close();
     this.#connection?.drop();
     this.#unanswered?.(error ?? (this.#secure ? canceled() : tooEarly()));
     this.#unanswered = undefined;
@@ -287,8 +294,8 @@ class Socket extends net.Socket {
         if (this.destroyed) return;
         this.connecting = false;
         this.emit('connect');
-        this.emit('ready');
         this.#start();
+        this.emit('ready');
       });
       for (const event of ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout']) {
         transport.on(event, (...args) => this.emit(event, ...args));
@@ -351,10 +358,16 @@ class Socket extends net.Socket {
       event: (event) => this.#event(event),
       taken: () => this.#resume(),
       data: (piece) => this.push(buffer(piece)),
-      end: () => this.push(null),
+      end: () => {
+        this.receivedCloseNotify = true;
+        this.#end();
+      },
+      // Node does not tell a cut from an end (row K19).
+      cut: this.#options.requireCloseNotify ? undefined : () => this.#end(),
       fail: (error) => {
         this.#failing = true;
-        const ends = this.#reason ?? this.#detailed(error);
+        if (!this.#secure && this.#reason === undefined && error.code === CUT) return this.#hangUp();
+        const ends = this.#reason ? this.#reason.error : this.#detailed(error);
         // An error throws away what was not read yet, and all of that came before.
         if (this.#secure && error.code === CUT && this.readableLength > 0) this.#cut(ends);
         else this.#giveUp(ends);
@@ -421,85 +434,41 @@ class Socket extends net.Socket {
     this.#own.server?.emit('keylog', line, this);
   }
 
-  /** What a server is asked (rows O15, O16, S3 to S5). Answers may come later, and only the first one counts. */
+  /** What a server is asked (rows O15, O16, S3 to S5). Answers may come later. */
   #question(tag, val) {
-    const ask = this.#own.server?.[internal] ?? this.#options;
-    const answer = (method, value) => {
-      if (this.#connection === undefined || this.#connection.dropped) return;
-      try {
-        this.#connection.answer((pair) => pair[method](value));
-      } catch (error) {
-        this.#abort(error);
-      }
-    };
-    const once = (answered) => {
-      let over = false;
-      return (error, value) => {
-        if (over) return;
-        over = true;
-        if (error) return this.#abort(error);
+    const state = this.#own.server?.[internal];
+    const { SNICallback, ALPNCallback } = state ?? this.#options;
+    const use = (context) => context?.in(this.#instance);
+    question(tag, val, {
+      socket: this,
+      SNICallback,
+      ALPNCallback,
+      events: this.#asked,
+      use,
+      // None is the server's own, which may be another one by now than the one that its `server` in the component was made of.
+      context: (name) => use(SNICallback ? state?.own : state?.context(name)),
+      answer: (method, value) => {
+        if (this.#connection === undefined || this.#connection.dropped) return;
         try {
-          answered(value);
-        } catch (thrown) {
-          this.#abort(thrown);
+          this.#connection.answer((pair) => pair[method](value));
+        } catch (error) {
+          this.#abort(error);
         }
-      };
-    };
-    // A callback that throws ends its connection; the exception is the application's, as in Node.
-    const run = (work, done) => {
-      try {
-        work(done);
-      } catch (error) {
-        done(error);
-        throw error;
-      }
-    };
-    switch (tag) {
-      case 'sni': {
-        const state = this.#own.server?.[internal];
-        const chosen = once((context) => {
-          // None is the server's own, which may be another one by now than the one that its `server` in the component was made of.
-          const used = context ? ours(context, 'the context of SNICallback') : state?.own;
-          answer('answerSni', used?.in(this.#instance));
-        });
-        if (val !== undefined) this.servername = val;
-        if (val !== undefined && ask.SNICallback) return run((done) => ask.SNICallback.call(this, val, done), chosen);
-        return chosen(null, state?.context(val));
-      }
-      case 'alpn': {
-        const protocols = val.protocols.map((protocol) => Buffer.from(protocol).toString('latin1'));
-        return run(() => {
-          const protocol = ask.ALPNCallback({ servername: val.servername ?? '', protocols });
-          if (protocol === undefined) return answer('answerAlpn', undefined);
-          if (!protocols.includes(protocol)) {
-            throw failure('ERR_TLS_ALPN_CALLBACK_INVALID_RESULT', `ALPNCallback gave ${JSON.stringify(protocol)}, which the client does not offer: ${protocols.join(', ')}`);
-          }
-          return answer('answerAlpn', Buffer.from(protocol, 'latin1'));
-        }, (error) => this.#abort(error));
-      }
-      case 'resume-session':
-        return this.#emitted('resumeSession', [buffer(val)], once((data) => answer('answerResumeSession', data ? bytes(data, 'the session') : undefined)), run);
-      case 'new-session':
-        return this.#emitted('newSession', [buffer(val.id), buffer(val.data)], once(() => answer('answerNewSession')), run);
-      default: {
-        const { certificate, issuer } = val;
-        const answered = once((response) => answer('answerOcspRequest', response ? bytes(response, 'the OCSP response') : undefined));
-        return this.#emitted('OCSPRequest', [buffer(certificate), issuer ? buffer(issuer) : null], answered, run);
-      }
-    }
+      },
+      end: (error) => this.#abort(error),
+    });
   }
 
-  #emitted(event, args, done, run) {
-    run(() => {
-      if (!this.#asked?.emit(event, ...args, done)) done(null, null);
-    }, done);
-  }
-
+  /** Ends the connection by an error of the application's, or by none. */
   #abort(error) {
-    this.#reason = error;
     if (this.#connection === undefined || this.#connection.dropped) return;
+    this.#reason = { error: error || (this.#own.failed && !this.#secure ? this.#hungUp() : undefined) };
     this.#failing = true;
-    this.#connection.abort(String(error?.message ?? error));
+    try {
+      this.#connection.abort(String(error?.message ?? error));
+    } catch {
+      this.#giveUp(this.#reason.error);
+    }
   }
 
   #secured() {
@@ -560,12 +529,37 @@ class Socket extends net.Socket {
   #transportClosed() {
     if (this.destroyed) return;
     if (!this.#secure) {
-      this.#giveUp(this.#hungUp());
+      this.#hangUp();
+      return;
+    }
+    // As in Node: who reads hears of a `close` without an `end`.
+    if (!this.#transport.readableEnded && !this.#options.requireCloseNotify) {
+      this.destroy();
       return;
     }
     // Where the peer has not ended the connection before, that is a truncation: whoever reads finds it after what there is to read.
     this.#connection.receiveEnd();
     if (!this.destroyed && this.writableLength > 0) this.#giveUp(lost());
+  }
+
+  /** Says `end` after all that came, where somebody reads; and also where nobody does and nothing came, as a `net.Socket` does. */
+  #end() {
+    this.push(null);
+    this.read(0);
+  }
+
+  /** The transport has ended before the handshake was done. */
+  #hangUp() {
+    if (this.#hanging) return;
+    this.#hanging = true;
+    const isPlain = !this.#own.failed && !this.#own.peer;
+    if (this.#own.failed) {
+      this.#giveUp(this.#hungUp());
+      return;
+    }
+    // As in Node, a `TLSSocket` that neither a server nor `connect` made says no more than that.
+    this.once('end', () => this.#giveUp(isPlain ? undefined : this.#hungUp()));
+    this.#end();
   }
 
   /** Ends when all that came was read, and answers at once whoever writes. */
@@ -592,7 +586,6 @@ class Socket extends net.Socket {
 
   /** Node's words for it, and the properties that programs look at. */
   #detailed(error) {
-    if (!this.#secure && error.code === CUT) return this.#hungUp();
     if (error.code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return error;
     const detailed = identityError(words(error.message), this.#host, this.getPeerCertificate(true));
     return Object.assign(detailed, { alert: error.alert });

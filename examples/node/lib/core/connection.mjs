@@ -42,6 +42,8 @@ function short(name) {
  * * `data(bytes)`: cleartext; what it returns says whether it takes more now. If not, call `read` later.
  * * `taken()` (optional): all that came from the transport was taken, so `full` is false again.
  * * `end()`: the peer has closed its side by `close_notify`.
+ * * `cut()` (optional): the transport has ended without `close_notify` after the handshake, and all that came was given to `data`. Our side
+ *   goes on. Where this is left out, a cut is an error and goes to `fail` (row K19).
  * * `fail(error)`: what ended the connection, after the last bytes, an alert among them, were given to `transmit`.
  * * `ended()`: our end, and all that was written before it, were given to `transmit`.
  *
@@ -55,6 +57,8 @@ export class Connection {
   #received = [];
   #receivedEnd = false;
   #toldEnd = false;
+  /** Whether the transport has ended and the component was not told. */
+  #isCut = false;
   #transportTakes = true;
   #reads = true;
   #ended = false;
@@ -158,6 +162,19 @@ export class Connection {
     this.move();
   }
 
+  /** Sends `close_notify` (RFC 8446 section 6.1) where nothing else waits to be sent and the transport takes it at once. */
+  close() {
+    const waits = this.#writing !== undefined || this.#written !== undefined || this.#asked || !this.#transportTakes;
+    if (this.#pair === undefined || this.#failed || this.#aborted || !this.#secure || this.#toldOurEnd || waits) return;
+    this.#toldOurEnd = true;
+    try {
+      this.ask((pair) => pair.end());
+      for (let bytes; (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#wire.transmit(bytes);
+    } catch {
+      // The connection is over in any case.
+    }
+  }
+
   /** Gives the connection up. Nothing is sent; what can still be asked of it is what it had counted. */
   drop() {
     if (this.#pair === undefined) return;
@@ -206,11 +223,14 @@ export class Connection {
       else this.#received.shift();
       if (this.#received.length === 0) this.#tell(() => this.#wire.taken?.());
     }
-    if (this.#receivedEnd && !this.#toldEnd) {
-      this.#toldEnd = true;
-      this.#again = true;
-      this.ask((pair) => pair.endEncrypted());
-    }
+    if (!this.#receivedEnd || this.#toldEnd) return;
+    // What came last may have been the end of the handshake.
+    this.#events();
+    if (this.#pair === undefined) return;
+    this.#toldEnd = true;
+    this.#again = true;
+    if (this.#secure && this.#wire.cut !== undefined) this.#isCut = true;
+    else this.ask((pair) => pair.endEncrypted());
   }
 
   #events() {
@@ -248,6 +268,12 @@ export class Connection {
   #read() {
     while (this.#reads && !this.#peerEnded) {
       const read = this.ask((pair) => pair.readCleartext(BigInt(CHUNK)));
+      if (read?.tag === 'pending' && this.#isCut && !this.#asked) {
+        this.#peerEnded = true;
+        this.#again = true;
+        this.#tell(() => this.#wire.cut());
+        return;
+      }
       if (read === undefined || read.tag === 'pending') return;
       this.#again = true;
       if (read.tag === 'end') {
