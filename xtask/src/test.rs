@@ -96,6 +96,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     });
     let hosted = ["--package", "host-tests", "--package", "guest-tls-wasmtime"];
     results.push(tests("component, in a host", arguments, project.cargo(), &hosted));
+    let command = ["--manifest-path", "examples/cli/Cargo.toml"];
+    results.push(tests("command, its units", arguments, project.cargo(), &command));
     // Their own filters are other languages'.
     if arguments.filter.is_none() {
         results.extend(examples(project));

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -170,6 +171,12 @@ class Full(Programs):
     they are the manifest's."""
 
     SCALE = int(os.environ.get("GUEST_TLS_FILL", "10"))
+
+    @classmethod
+    def setUpClass(cls):
+        # A connection has two files of the proxy's, and two of this process.
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     def test_no_more_connections_than_there_may_be(self):
         for name, command, _ in self.deployments():
