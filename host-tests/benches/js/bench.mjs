@@ -3,7 +3,7 @@
 // Each module is a component of the world guest-tls:bench/figures, transpiled by jco. Writes one JSON object a line, as the harness
 // for wasmtime does.
 
-import { writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const [out, form, ...rest] = process.argv.slice(2);
@@ -19,7 +19,8 @@ for (const [name, path] of modules) {
   implementations.push({ name, component, figures: component.all() });
 }
 
-const lines = [];
+// Each figure is written when it is measured, so that an interrupted run keeps what it has.
+writeFileSync(out, "");
 for (const { name } of implementations[0].figures) {
   if (filters.length > 0 && !filters.some((filter) => name.includes(filter))) continue;
   for (const implementation of implementations) {
@@ -29,10 +30,9 @@ for (const { name } of implementations[0].figures) {
     const seconds = measure((iterations) => implementation.component.run(index, BigInt(iterations)));
     const value = amount / seconds;
     console.log(`${name}: ${implementation.name}: ${value.toPrecision(4)} ${unit}`);
-    lines.push(JSON.stringify({ figure: name, impl: implementation.name, unit, value }));
+    appendFileSync(out, `${JSON.stringify({ figure: name, impl: implementation.name, unit, value })}\n`);
   }
 }
-writeFileSync(out, lines.join("\n") + "\n");
 // Workers of WASI's shim would keep the process.
 process.exit(0);
 
