@@ -1,7 +1,7 @@
 //! `cargo xtask cli`: TLS on the command line.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
     thread,
 };
@@ -51,10 +51,20 @@ pub(crate) fn from_nothing(project: &Project, wasm_std: &WasmStd) -> Result<Path
 pub(crate) fn compiled(project: &Project, wasm_std: &WasmStd) -> Result<PathBuf> {
     let output = compose::command(project, wasm_std, WORKSPACE, NAME, NAME)?;
     let compiled = output.with_extension("cwasm");
-    let mut wasmtime = Command::new(Tool::WASMTIME.program(project)?);
+    let program = Tool::WASMTIME.program(project)?;
+    if is_newer(&compiled, &[&output, &program]) {
+        return Ok(compiled);
+    }
+    let mut wasmtime = Command::new(program);
     wasmtime.arg("compile").arg(&output).arg("-o").arg(&compiled);
     Step::new("wasmtime: compiling guest-tls-cli.wasm", wasmtime).run()?;
     Ok(compiled)
+}
+
+/// Whether a file was written after all of these.
+fn is_newer(file: &Path, than: &[&Path]) -> bool {
+    let written = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    written(file).is_some_and(|file| than.iter().all(|path| written(path).is_some_and(|path| path < file)))
 }
 
 const WORKSPACE: &str = "examples/cli";

@@ -33,6 +33,10 @@ fn run() -> Result<()> {
              or:    compose config OUTPUT.wasm [KEY=FILE]..., which makes a plug: a wasi:config/store with these values"
         ),
     };
+    // What is the same stays as it is, so that what is made of it need not be made anew.
+    if fs::read(output).is_ok_and(|old| old == component) {
+        return Ok(());
+    }
     fs::write(output, component).with_context(|| format!("can't write {output}"))
 }
 

@@ -99,6 +99,7 @@ impl Demo {
     fn guest(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.wasmtime);
         command.args(["run", "--allow-precompiled", "-Sinherit-network", "--dir=."]).arg(&self.command).args(arguments);
+        command.current_dir(&self.folder);
         command
     }
 
