@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::paths;
+use crate::revocation::List;
 use crate::setup::{self, Group, SERVER_NAME};
 
 /// A kind of key.
@@ -217,23 +218,8 @@ impl Identity {
 
     /// A list of what it revoked, PEM (RFC 5280 section 5).
     pub fn revocation_list(&self, revoked: &[&Identity], validity: Validity) -> String {
-        let folder = new_folder();
-        write(
-            &folder,
-            "crl.cnf",
-            "[ca]\ndefault_ca=ca_default\n[ca_default]\ndatabase=index.txt\ncrlnumber=number.txt\n\
-             default_md=sha256\ncrl_extensions=extensions\n[extensions]\nauthorityKeyIdentifier=keyid:always\n",
-        );
-        write(&folder, "index.txt", "");
-        write(&folder, "number.txt", "01\n");
-        let (certificate, key) = (self.certificate_path(), self.key_path());
-        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
-        let issuer = ["ca", "-config", "crl.cnf", "-keyfile", &key, "-cert", &certificate];
-        for identity in revoked {
-            openssl(&folder, &[&issuer[..], &["-revoke", &identity.certificate_path().display().to_string()]].concat());
-        }
         let (from, to) = validity.times();
-        openssl(&folder, &[&issuer[..], &["-gencrl", "-crl_lastupdate", from, "-crl_nextupdate", to]].concat())
+        List { from, to, revoked, ..List::default() }.by(self)
     }
 
     /// The same certificate of version 1, which has no extensions. Its issuer must be the one that it had.
@@ -331,7 +317,7 @@ impl Cache {
     }
 }
 
-fn new_folder() -> PathBuf {
+pub(crate) fn new_folder() -> PathBuf {
     static ALL: OnceLock<PathBuf> = OnceLock::new();
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let all = ALL.get_or_init(|| paths::scratch().unwrap_or_else(|error| panic!("a folder for certificates: {error}")));
@@ -340,15 +326,27 @@ fn new_folder() -> PathBuf {
     folder
 }
 
-fn write(folder: &Path, name: &str, text: &str) {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name} in {}: {error}", folder.display()));
 }
 
-fn openssl(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("openssl");
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    let output = command.output().unwrap_or_else(|error| panic!("the openssl command does not start: {error}"));
+/// What the command prints. Panics with its words if it fails.
+pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> String {
+    let output = output(folder, arguments);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "openssl {} in {}: {said}", arguments.join(" "), folder.display());
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Whether the command succeeds, and all that it says.
+pub(crate) fn verdict(folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = output(folder, arguments);
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+fn output(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new("openssl");
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command.output().unwrap_or_else(|error| panic!("the openssl command does not start: {error}"))
 }

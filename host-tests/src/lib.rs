@@ -33,6 +33,7 @@ pub mod paths;
 pub mod peers;
 pub mod postgres;
 pub mod pump;
+pub mod revocation;
 pub mod service;
 pub mod setup;
 pub mod table;

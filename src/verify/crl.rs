@@ -426,7 +426,12 @@ mod tests {
                     assert_eq!(ours.status(serial).is_some(), found.is_some(), "bit {bit}");
                     assert_eq!(der::only(&ours.issuer, der::SEQUENCE), Some(theirs.issuer()), "bit {bit}");
                 }
-                (ours, theirs) => assert!(ours.is_ok() || theirs.is_err(), "bit {bit}: only webpki reads it"),
+                // webpki looks into neither of these when it reads a list.
+                (Err(cause), Ok(_)) => assert!(
+                    cause.contains("authority key identifier") || cause.contains("issuing distribution point"),
+                    "bit {bit}: only webpki reads it: it {cause}"
+                ),
+                (_, Err(_)) => {}
             }
         }
     }

@@ -71,7 +71,7 @@ impl<'a> Revocation<'a> {
         let link = &path.links[depth];
         let Some(chosen) = self.best(path, depth, |list| list.base.is_none()) else {
             // A leaf that is trusted itself is a peer's certificate all the same.
-            let is_anchor = path.end == End::Anchor && depth + 1 == path.links.len() && depth > 0;
+            let is_anchor = path.end == End::Anchor && link.is_own && depth > 0 && depth + 1 == path.links.len();
             return match is_anchor {
                 true => Vec::new(),
                 false => vec![missing(link)],

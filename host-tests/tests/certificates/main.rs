@@ -3,10 +3,11 @@
 mod chains;
 mod fields;
 mod hosts;
+mod lists;
 mod odd;
 
 use host_tests::table;
 
 fn main() {
-    table::main([fields::rows(), hosts::rows(), chains::rows()].concat());
+    table::main([fields::rows(), hosts::rows(), chains::rows(), lists::rows()].concat());
 }
