@@ -109,14 +109,14 @@ mod tests {
 
     #[test]
     fn a_list_is_at_a_certificates_point_or_not() {
-        /// `a.test/1` and `a.test/2` as URIs in a full name.
+        // `a.test/1` and `a.test/2` as URIs in a full name.
         const ONE: &[u8] = b"\xa0\x0a\x86\x08a.test/1";
         const BOTH: &[u8] = b"\xa0\x14\x86\x08a.test/2\x86\x08a.test/1";
         const TWO: &[u8] = b"\xa0\x0a\x86\x08a.test/2";
-        /// CN=a relative to the issuer, and CN=b.
+        // CN=a relative to the issuer, and CN=b.
         const RELATIVE_A: &[u8] = b"\xa1\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01a";
         const RELATIVE_B: &[u8] = b"\xa1\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01b";
-        /// The names CN=a, CN=A as another type of string, and CN=b, as general names.
+        // The names CN=a, CN=A as another type of string, and CN=b, as general names.
         const NAME_A: &[u8] = b"\xa4\x0e\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01a";
         const NAME_BIG_A: &[u8] = b"\xa4\x0e\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x13\x01A";
         const NAME_B: &[u8] = b"\xa4\x0e\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01b";
@@ -126,8 +126,10 @@ mod tests {
             length => [&[tag, length as u8], content].concat(),
         };
         let full = |names: &[u8]| wrap(der::CONTEXT_CONSTRUCTED, names);
+        // What it is, the certificate's point and its issuers, the list's point, and whether it is the same.
+        type PointRow<'a> = (&'static str, &'a [u8], &'a [u8], &'a [u8], bool);
         #[rustfmt::skip]
-        let rows: &[(&str, &[u8], &[u8], &[u8], bool)] = &[
+        let rows: &[PointRow<'_>] = &[
             ("the same URI", ONE, b"", ONE, true),
             ("one of two URIs", ONE, b"", BOTH, true),
             ("another URI", ONE, b"", TWO, false),
