@@ -107,6 +107,10 @@ impl GuestSecureContextOptions for Options {
         self.0.borrow_mut().honor_cipher_order = Some(honor);
     }
 
+    fn set_require_ems(&self, require: bool) {
+        self.0.borrow_mut().require_ems = require;
+    }
+
     fn set_session_timeout(&self, seconds: u32) {
         self.0.borrow_mut().session_timeout = Some(seconds);
     }

@@ -91,6 +91,9 @@ pub struct ContextOptions {
     pub max_version: Option<Version>,
     /// Whether the server's order of suites wins over the client's (row O11). Default: true.
     pub honor_cipher_order: Option<bool>,
+    /// True if TLS 1.2 without extended master secret is refused (RFC 7627). Default: false: such a connection is never resumed, and
+    /// gives no key material and no Finished messages to bind something to it.
+    pub require_ems: bool,
     /// How long a session may be resumed, in seconds, 1 to 604800 (row O18). Default: 300.
     pub session_timeout: Option<u32>,
     /// Sessions of a context with another one are not resumed; at most 32 bytes (row O18). Default: empty.
@@ -122,6 +125,7 @@ pub struct Context {
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
     honor_cipher_order: bool,
+    require_ems: bool,
     sessions: Sessions,
     certificate_compression: Vec<CertificateCompression>,
     warnings: Vec<String>,
@@ -158,6 +162,7 @@ impl Context {
                     provider: Arc::new(policy.provider),
                     versions: policy.versions,
                     honor_cipher_order: options.honor_cipher_order.unwrap_or(true),
+                    require_ems: options.require_ems,
                     server_sessions: Arc::new(ServerSessions::new(sessions.ticket_keys.as_deref())),
                     sessions,
                     certificate_compression: options.certificate_compression.clone(),
@@ -181,6 +186,11 @@ impl Context {
     /// Whether the server's order of suites wins over the client's (row O11).
     pub fn honor_cipher_order(&self) -> bool {
         self.honor_cipher_order
+    }
+
+    /// True if TLS 1.2 without extended master secret is refused (RFC 7627).
+    pub fn require_ems(&self) -> bool {
+        self.require_ems
     }
 
     /// How long a session may be resumed, in seconds (row O18).

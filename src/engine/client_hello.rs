@@ -14,6 +14,8 @@ pub(super) struct ClientHello {
     pub(super) ticket: Option<Vec<u8>>,
     /// The tickets of TLS 1.3 (RFC 8446 section 4.2.11).
     pub(super) psk_identities: Vec<Vec<u8>>,
+    /// TLS 1.2: whether it offers extended master secret (RFC 7627).
+    pub(super) extended_master_secret: bool,
     /// Whether it wants a stapled OCSP response (RFC 6066 section 8).
     pub(super) wants_staple: bool,
     /// The name that it asks for (RFC 6066 section 3).
@@ -74,6 +76,7 @@ impl ClientHello {
             SUPPORTED_GROUPS => self.groups = numbers(reader.vector16()?)?,
             SIGNATURE_ALGORITHMS => self.schemes = numbers(reader.vector16()?)?,
             ALPN => self.alpn = Reader::new(reader.vector16()?).all(|name| name.vector8().map(<[u8]>::to_vec))?,
+            EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
             SESSION_TICKET => self.ticket = Some(content.to_vec()),
             PRE_SHARED_KEY => {
                 let identity = |identity: &mut Reader<'_>| {
@@ -99,6 +102,7 @@ const STATUS_REQUEST: u16 = 5;
 const SUPPORTED_GROUPS: u16 = 10;
 pub(super) const SIGNATURE_ALGORITHMS: u16 = 13;
 const ALPN: u16 = 16;
+pub(super) const EXTENDED_MASTER_SECRET: u16 = 23;
 const SESSION_TICKET: u16 = 35;
 const PRE_SHARED_KEY: u16 = 41;
 pub(super) const SUPPORTED_VERSIONS: u16 = 43;
@@ -157,6 +161,7 @@ mod tests {
             ("an empty ticket", vec![(35, vec![])], with(|hello| hello.ticket = Some(vec![]))),
             ("a ticket", vec![(35, vec![1, 2])], with(|hello| hello.ticket = Some(vec![1, 2]))),
             ("two identities and their binders", vec![(41, [vector(&[0, 1, 9, 0, 0, 0, 0, 0, 2, 8, 8, 1, 2, 3, 4]), vector(&[1, 0, 1, 0])].concat())], with(|hello| hello.psk_identities = vec![vec![9], vec![8, 8]])),
+            ("extended master secret", vec![(23, vec![])], with(|hello| hello.extended_master_secret = true)),
             ("versions", vec![(43, vec![4, 3, 4, 3, 3])], with(|hello| hello.versions = vec![0x0304, 0x0303])),
             ("a list that is cut", vec![(16, vector(&[3, b'h', b'2']))], None),
             ("half a number", vec![(10, vector(&[0, 29, 0]))], None),

@@ -1,11 +1,14 @@
 //! The handshake messages and alerts of a connection, as they pass: what rustls knows of them but does not tell.
 //!
 //! Those in the clear are read off the transport, those under protection come from the provider's observer. Nothing here decides
-//! anything: rustls has the last word on every message, and this only remembers what the contract promises to show.
+//! anything: rustls has the last word on every message, and this only remembers what the contract promises to show. The caller
+//! takes one record of the peer at a time from the transport until they are protected ([`Transcript::record_end`]), so that it is
+//! known of each record, before it is read here, whether it is in the clear. What is not protected is never taken for what has to
+//! be: Finished, and the tickets of TLS 1.3.
 
 use rustls::ContentType;
 
-use super::client_hello::{ClientHello, SIGNATURE_ALGORITHMS, SUPPORTED_VERSIONS};
+use super::client_hello::{ClientHello, EXTENDED_MASTER_SECRET, SIGNATURE_ALGORITHMS, SUPPORTED_VERSIONS};
 use super::reader::Reader;
 use crate::error::{Direction, alert_name};
 use crate::provider::observer::Seen;
@@ -17,6 +20,12 @@ pub(super) struct Transcript {
     received: Side,
     /// Whether ServerHello chose TLS 1.3.
     tls13: bool,
+    /// TLS 1.2: whether ServerHello agreed to extended master secret (RFC 7627).
+    pub(super) extended_master_secret: bool,
+    /// The last fatal alert that we sent.
+    pub(super) sent_alert: Option<u8>,
+    /// The last alert that the peer sent, of any level.
+    pub(super) received_alert: Option<u8>,
     /// The client's offer.
     pub(super) client_hello: Option<ClientHello>,
     /// Client: the signature schemes of the server's CertificateRequest.
@@ -35,6 +44,10 @@ struct Side {
     record: Record,
     /// A message of which a part is still to come.
     partial: Vec<u8>,
+    /// An alert of which a byte is still to come.
+    alert: Vec<u8>,
+    /// Whether all that follows is protected, but for an alert of a peer that has no keys.
+    keyed: bool,
     /// Whether what follows on the transport is protected, or makes no sense.
     opaque: bool,
     /// The last Finished (row K11).
@@ -55,6 +68,25 @@ impl Transcript {
         Self { trace: trace.then(Vec::new), ..Self::default() }
     }
 
+    /// How many of these bytes of the peer belong to the record that has begun, or begins with them. All of them from the first
+    /// protected record on: then no record is looked at.
+    pub(super) fn record_end(&self, bytes: &[u8]) -> usize {
+        let Side { record, opaque, .. } = &self.received;
+        if *opaque {
+            return bytes.len();
+        }
+        if record.left > 0 {
+            return record.left.min(bytes.len());
+        }
+        let missing = HEADER - record.have;
+        let mut header = record.header;
+        let Some(bytes_of_header) = bytes.get(..missing) else {
+            return bytes.len();
+        };
+        header[record.have..].copy_from_slice(bytes_of_header);
+        (missing + length(&header)).min(bytes.len())
+    }
+
     /// Looks at bytes of the transport. From the first protected record on there is nothing to see there, and it does nothing.
     pub(super) fn transport(&mut self, direction: Direction, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.side(direction).opaque {
@@ -66,23 +98,33 @@ impl Transcript {
                 bytes = &bytes[taken..];
                 if record.have == HEADER {
                     record.have = 0;
-                    record.left = usize::from(u16::from_be_bytes([record.header[3], record.header[4]]));
+                    record.left = length(&record.header);
                 }
                 continue;
             }
             let content_type = ContentType::from(record.header[0]);
+            let is_alert = length(&record.header) == ALERT_LEN;
             let (content, rest) = bytes.split_at(record.left.min(bytes.len()));
             record.left -= content.len();
             let whole = record.left == 0;
             bytes = rest;
+            let tls13 = self.tls13;
+            let side = self.side(direction);
             match content_type {
                 // In TLS 1.3 it means nothing (RFC 8446 appendix D.4); before, it starts protection.
-                ContentType::ChangeCipherSpec => self.side(direction).opaque = !self.tls13,
-                ContentType::Handshake => self.handshake(direction, content),
-                ContentType::Alert => self.alert(direction, content),
-                ContentType::ApplicationData if whole => self.side(direction).opaque = true,
-                ContentType::ApplicationData => {}
-                _ => self.side(direction).opaque = true,
+                ContentType::ChangeCipherSpec => side.opaque = !tls13,
+                ContentType::Alert if is_alert => {
+                    side.alert.extend_from_slice(content);
+                    if whole {
+                        let alert = std::mem::take(&mut side.alert);
+                        self.alert(direction, &alert);
+                    }
+                }
+                _ if side.keyed => side.opaque = whole,
+                ContentType::Handshake => self.handshake(direction, content, false),
+                ContentType::ApplicationData if whole => side.opaque = true,
+                ContentType::ApplicationData | ContentType::Alert => {}
+                _ => side.opaque = true,
             }
         }
         if let (Some(lines), true) = (&mut self.trace, self.sent.opaque) {
@@ -92,10 +134,19 @@ impl Transcript {
 
     /// Looks at what passed through record protection.
     pub(super) fn protected(&mut self, seen: Vec<Seen>) {
-        for Seen { direction, content_type, content } in seen {
+        for seen in seen {
             let lines = self.trace.as_ref().map_or(0, Vec::len);
+            let (direction, content_type, content) = match seen {
+                Seen::Content { direction, content_type, content } => (direction, content_type, content),
+                Seen::ReadKeys => {
+                    // A server has chosen before its ServerHello is with the transport.
+                    (self.tls13, self.received.keyed) = (true, true);
+                    self.received.partial = Vec::new();
+                    continue;
+                }
+            };
             match content_type {
-                ContentType::Handshake => self.handshake(direction, &content),
+                ContentType::Handshake => self.handshake(direction, &content, true),
                 ContentType::Alert => self.alert(direction, &content),
                 _ => {}
             }
@@ -127,7 +178,7 @@ impl Transcript {
         }
     }
 
-    fn handshake(&mut self, direction: Direction, content: &[u8]) {
+    fn handshake(&mut self, direction: Direction, content: &[u8], protected: bool) {
         let side = self.side(direction);
         if side.partial.len() + content.len() > PARTIAL_MAX {
             // rustls takes no such message.
@@ -140,32 +191,45 @@ impl Transcript {
         let mut read = 0;
         while let Some((kind, body)) = message(&bytes[read..]) {
             read += MESSAGE_HEADER + body.len();
-            self.message(direction, kind, body);
+            self.message(direction, kind, body, protected);
         }
         bytes.drain(..read);
         self.side(direction).partial = bytes;
     }
 
-    fn message(&mut self, direction: Direction, kind: u8, body: &[u8]) {
+    fn message(&mut self, direction: Direction, kind: u8, body: &[u8], protected: bool) {
         self.trace(direction, || format!("{}, {} bytes", handshake_name(kind), body.len()));
         match (kind, direction) {
             // The first: a second one only follows a HelloRetryRequest.
             (CLIENT_HELLO, _) if self.client_hello.is_none() => self.client_hello = ClientHello::read(body),
-            (SERVER_HELLO, _) => self.tls13 = chooses_tls13(body).unwrap_or(false),
-            (NEW_SESSION_TICKET, Direction::Received) => self.ticket = self.read_ticket(body).or(self.ticket.take()),
+            (SERVER_HELLO, _) => {
+                let extensions = server_hello_extensions(body).unwrap_or_default();
+                self.tls13 = extensions.contains(&(SUPPORTED_VERSIONS, &[3, 4]));
+                self.extended_master_secret =
+                    !self.tls13 && extensions.iter().any(|(kind, _)| *kind == EXTENDED_MASTER_SECRET);
+            }
+            (NEW_SESSION_TICKET, Direction::Received) if protected || !self.tls13 => {
+                self.ticket = self.read_ticket(body).or(self.ticket.take());
+            }
             (CERTIFICATE_REQUEST, Direction::Received) => {
                 self.requested_schemes = self.read_schemes(body).unwrap_or_default()
             }
-            (FINISHED, _) => self.side(direction).finished = Some(body.to_vec()),
+            (FINISHED, _) if protected => self.side(direction).finished = Some(body.to_vec()),
             _ => {}
         }
     }
 
     fn alert(&mut self, direction: Direction, content: &[u8]) {
-        if let [level, description] = *content {
-            let level = if level == FATAL { "fatal" } else { "warning" };
-            self.trace(direction, || format!("alert, {level}: {} ({description})", alert_name(description)));
+        let [level, description] = *content else {
+            return;
+        };
+        match direction {
+            Direction::Sent if level == FATAL => self.sent_alert = Some(description),
+            Direction::Sent => {}
+            Direction::Received => self.received_alert = Some(description),
         }
+        let level = if level == FATAL { "fatal" } else { "warning" };
+        self.trace(direction, || format!("alert, {level}: {} ({description})", alert_name(description)));
     }
 
     fn trace(&mut self, direction: Direction, what: impl FnOnce() -> String) {
@@ -212,15 +276,18 @@ fn message(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some((kind, body))
 }
 
-/// Whether a ServerHello chooses TLS 1.3 (RFC 8446 section 4.2.1).
-fn chooses_tls13(body: &[u8]) -> Option<bool> {
+/// The length that a record's header says.
+fn length(header: &[u8; HEADER]) -> usize {
+    usize::from(u16::from_be_bytes([header[3], header[4]]))
+}
+
+/// Types and contents of a ServerHello's extensions (RFC 8446 section 4.1.3); TLS 1.2 may leave them out.
+fn server_hello_extensions(body: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     let mut reader = Reader::new(body);
     let _version_and_random = reader.take(2 + 32)?;
     let _session_id = reader.vector8()?;
     let _suite_and_compression = reader.take(2 + 1)?;
-    let extensions =
-        Reader::new(reader.vector16()?).all(|extension| Some((extension.u16()?, extension.vector16()?)))?;
-    Some(extensions.contains(&(SUPPORTED_VERSIONS, &[3, 4])))
+    Reader::new(reader.vector16()?).all(|extension| Some((extension.u16()?, extension.vector16()?)))
 }
 
 /// RFC names (RFC 8446 section 4, RFC 5246 section 7.4, RFC 6066 section 8, RFC 8879 section 4).
@@ -256,6 +323,8 @@ const FINISHED: u8 = 20;
 
 /// `AlertLevel.fatal`.
 const FATAL: u8 = 2;
+/// An alert in the clear: its level and its description.
+const ALERT_LEN: usize = 2;
 /// A record's header: type, version, length.
 const HEADER: usize = 5;
 /// A handshake message's: type and length.
@@ -305,7 +374,7 @@ mod tests {
     #[test]
     fn finished_of_both_sides_are_kept_apart() {
         let mut transcript = Transcript::new(false);
-        let seen = |direction, byte| Seen {
+        let seen = |direction, byte| Seen::Content {
             direction,
             content_type: ContentType::Handshake,
             content: handshake(20, &[byte; 12]),
@@ -314,6 +383,45 @@ mod tests {
         assert_eq!(transcript.finished(), Some(&[1; 12][..]));
         assert_eq!(transcript.peer_finished(), Some(&[2; 12][..]));
         assert_eq!(transcript.take_trace(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_in_the_clear_is_never_taken_for_what_has_to_be_protected() {
+        let finished = handshake(20, &[7; 12]);
+        let ticket = handshake(4, &[0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3, 0, 0]);
+        let mut transcript = Transcript::new(true);
+        transcript.transport(Direction::Received, &record(22, &finished));
+        assert_eq!(transcript.peer_finished(), None, "a Finished in the clear");
+        transcript.protected(vec![Seen::ReadKeys]);
+        let hidden = [record(22, &finished), record(22, &ticket), record(22, &finished)].concat();
+        let first = transcript.record_end(&hidden);
+        assert_eq!(first, 5 + finished.len(), "records are taken one by one");
+        transcript.transport(Direction::Received, &hidden);
+        assert_eq!(
+            (transcript.peer_finished(), transcript.ticket.as_deref()),
+            (None, None),
+            "ciphertext as a handshake"
+        );
+        assert_eq!(transcript.take_trace(), ["received Finished, 12 bytes"], "only the one in the clear");
+    }
+
+    #[test]
+    fn the_end_of_a_record_is_found_wherever_it_is_cut() {
+        let stream = [record(22, &[0; 7]), record(21, &[1, 0]), record(22, &[0; 300])].concat();
+        let ends = [12, 19, stream.len()];
+        for cut in 0..stream.len() {
+            let mut transcript = Transcript::new(false);
+            let (mut taken, mut next) = (0, Vec::new());
+            while taken < stream.len() {
+                let limit = if taken < cut { cut } else { stream.len() };
+                let end = taken + transcript.record_end(&stream[taken..limit]);
+                transcript.transport(Direction::Received, &stream[taken..end]);
+                next.extend((end != cut || ends.contains(&end)).then_some(end));
+                taken = end;
+            }
+            assert_eq!(next, ends, "cut at {cut}");
+            assert_eq!(transcript.received_alert, Some(0), "cut at {cut}");
+        }
     }
 
     proptest! {

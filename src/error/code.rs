@@ -57,6 +57,8 @@ macro_rules! with_error_codes {
             ErrSslWrongVersionNumber => "ERR_SSL_WRONG_VERSION_NUMBER", Some("wrong version number");
             /// There is no version that both sides speak.
             ErrSslUnsupportedProtocol => "ERR_SSL_UNSUPPORTED_PROTOCOL", Some("unsupported protocol");
+            /// The client says that it offers less than it speaks, and we speak more (RFC 7507).
+            ErrSslInappropriateFallback => "ERR_SSL_INAPPROPRIATE_FALLBACK", Some("inappropriate fallback");
             /// There is no cipher suite that both sides speak.
             ErrSslNoSharedCipher => "ERR_SSL_NO_SHARED_CIPHER", Some("no shared cipher");
             /// There is no key exchange group that both sides speak.
@@ -77,8 +79,10 @@ macro_rules! with_error_codes {
             ErrSslDataLengthTooLong => "ERR_SSL_DATA_LENGTH_TOO_LONG", Some("data length too long");
             /// A record does not carry a right authentication tag.
             ErrSslDecryptionFailedOrBadRecordMac => "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC", Some("decryption failed or bad record mac");
-            /// A handshake signature or Finished message is wrong.
-            ErrSslDecryptError => "ERR_SSL_DECRYPT_ERROR", None;
+            /// The peer's Finished message is wrong.
+            ErrSslDigestCheckFailed => "ERR_SSL_DIGEST_CHECK_FAILED", Some("digest check failed");
+            /// The peer's signature in the handshake is wrong, or of a kind that its certificate's key can't make.
+            ErrSslBadSignature => "ERR_SSL_BAD_SIGNATURE", Some("bad signature");
             /// The peer lacks an extension that security needs, for example extended master secret (RFC 7627).
             ErrSslMissingExtension => "ERR_SSL_MISSING_EXTENSION", None;
             /// The handshake took longer than it may (row O20).

@@ -1,24 +1,64 @@
 //! rustls' errors in the words of the contract.
 
-use rustls::{AlertDescription, Error as TlsError, InvalidMessage, PeerIncompatible, PeerMisbehaved, ProtocolVersion};
+use rustls::{
+    AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible, PeerMisbehaved,
+    ProtocolVersion,
+};
 
 use super::{Alert, Direction, Error, ErrorCode};
 
-/// Who we are on the connection that failed, and how far it had come: both decide what an error is called.
+/// Who we are on the connection that failed, and how far it had come: all of it decides what an error is called.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Role {
     /// Whether we are the server.
     pub(crate) is_server: bool,
     /// Whether the peer has said anything that was TLS.
     pub(crate) heard_tls: bool,
-    /// The version, once it was agreed on.
+    /// The version, once it was agreed on; a server's before is TLS 1.3 where the client offers it.
     pub(crate) version: Option<ProtocolVersion>,
+    /// The alert that rustls sent for it. It sends none for some errors, and for a few another one than the RFC has.
+    pub(crate) said: Option<u8>,
 }
 
 /// The error that rustls ended a connection with. One that came from the verifier of certificates has its own code
-/// already and does not come here.
+/// already and does not come here. An alert in it that is sent is the one that has to go out: what rustls sent, unless that was
+/// none, or not what the RFC has.
 pub(crate) fn from_rustls(error: &TlsError, role: Role) -> Error {
+    let mut translated = translate(error, role);
+    if let (Some(Alert { direction: Direction::Sent, description }), Some(said)) = (&mut translated.alert, role.said)
+        && !is_mistaken(error, role)
+    {
+        *description = said;
+    }
+    translated
+}
+
+/// Whether rustls sends another alert for this than the RFC has, in the clear, where ours can take its place.
+fn is_mistaken(error: &TlsError, role: Role) -> bool {
     match error {
+        // Its alert is of TLS 1.3 (RFC 5246 section 7.4.6).
+        TlsError::NoCertificatesPresented => role.version == Some(ProtocolVersion::TLSv1_2),
+        // RFC 8446 sections 4.2 and 4.2.11: in the first message rustls has `decode_error` for all.
+        TlsError::InvalidMessage(cause) => AlertDescription::from(*cause) == AlertDescription::IllegalParameter,
+        // RFC 8446 section 4.1.3.
+        TlsError::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite) => true,
+        // RFC 8446 section 9.2.
+        TlsError::PeerIncompatible(
+            PeerIncompatible::KeyShareExtensionRequired
+            | PeerIncompatible::NamedGroupsExtensionRequired
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
+        ) => role.version == Some(ProtocolVersion::TLSv1_3),
+        _ => false,
+    }
+}
+
+fn translate(error: &TlsError, role: Role) -> Error {
+    match error {
+        TlsError::AlertReceived(AlertDescription::CloseNotify) => Error {
+            code: ErrorCode::ErrSslUnexpectedEofWhileReading,
+            message: "The peer closed the connection by close_notify before the handshake was done.".into(),
+            alert: Some(Alert { direction: Direction::Received, description: 0 }),
+        },
         TlsError::AlertReceived(alert) => received(u8::from(*alert)),
         TlsError::InappropriateMessage { .. } | TlsError::InappropriateHandshakeMessage { .. } => sent(
             ErrorCode::ErrSslUnexpectedMessage,
@@ -27,15 +67,16 @@ pub(crate) fn from_rustls(error: &TlsError, role: Role) -> Error {
         ),
         TlsError::InvalidMessage(cause) => invalid_message(cause, role),
         TlsError::PeerIncompatible(cause) => incompatible(cause, role),
-        TlsError::PeerMisbehaved(cause @ PeerMisbehaved::TooManyRenegotiationRequests) => sent(
+        TlsError::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests) => sent(
             ErrorCode::ErrTlsSessionAttack,
             "The peer asked for renegotiation again after it was refused (RFC 9325 section 3.5).",
-            misbehaved_alert(cause),
+            AlertDescription::HandshakeFailure,
         ),
-        TlsError::PeerMisbehaved(cause) => sent(
-            ErrorCode::ErrSslIllegalParameter,
-            format!("The peer broke the protocol: {cause:?}."),
-            misbehaved_alert(cause),
+        TlsError::PeerMisbehaved(cause) => misbehaved(cause),
+        TlsError::DecryptError if role.said == Some(u8::from(AlertDescription::DecryptError)) => sent(
+            ErrorCode::ErrSslDigestCheckFailed,
+            "The peer's Finished message is wrong: the two sides have not seen the same handshake (RFC 8446 section 4.4.4).",
+            AlertDescription::DecryptError,
         ),
         TlsError::DecryptError => sent(
             ErrorCode::ErrSslDecryptionFailedOrBadRecordMac,
@@ -52,29 +93,62 @@ pub(crate) fn from_rustls(error: &TlsError, role: Role) -> Error {
             "None of the application protocols that the peer offers by ALPN is one of ours.",
             AlertDescription::NoApplicationProtocol,
         ),
+        // RFC 8446 section 4.4.2.4.
+        TlsError::NoCertificatesPresented if !role.is_server => sent(
+            ErrorCode::ErrSslPeerDidNotReturnACertificate,
+            "The server sent an empty list of certificates, and every server has to show one.",
+            AlertDescription::DecodeError,
+        ),
         TlsError::NoCertificatesPresented => sent(
             ErrorCode::ErrSslPeerDidNotReturnACertificate,
             "A client certificate is required and the client sent none.",
-            AlertDescription::CertificateRequired,
+            match role.version {
+                Some(ProtocolVersion::TLSv1_2) => AlertDescription::HandshakeFailure,
+                _ => AlertDescription::CertificateRequired,
+            },
         ),
-        TlsError::InvalidCertificate(cause) => sent(
-            ErrorCode::ErrSslDecryptError,
-            "The peer's signature in the handshake does not verify: it does not have the key of its certificate.",
-            AlertDescription::from(cause.clone()),
-        ),
-        TlsError::FailedToGetRandomBytes => Error::new(
+        TlsError::InvalidCertificate(cause) => certificate(cause),
+        TlsError::FailedToGetRandomBytes => sent(
             ErrorCode::ErrInternalAssertion,
             "The host gave no random bytes, and there is no TLS without them.",
+            AlertDescription::InternalError,
         ),
-        TlsError::FailedToGetCurrentTime => Error::new(
+        TlsError::FailedToGetCurrentTime => sent(
             ErrorCode::ErrInternalAssertion,
             "The host gave no time, and certificates can't be checked without it.",
+            AlertDescription::InternalError,
         ),
-        TlsError::General(what) => Error::new(
+        TlsError::General(what) => sent(
             ErrorCode::ErrInternalAssertion,
             format!("A fault within the component: {what}. Please report it."),
+            AlertDescription::InternalError,
         ),
-        _ => Error::new(ErrorCode::ErrInternalAssertion, "A fault within the component. Please report it."),
+        _ => sent(
+            ErrorCode::ErrInternalAssertion,
+            "A fault within the component. Please report it.",
+            AlertDescription::InternalError,
+        ),
+    }
+}
+
+/// What is wrong with the peer's certificate where it is used to check the signature of the handshake.
+fn certificate(cause: &CertificateError) -> Error {
+    match cause {
+        CertificateError::BadSignature => sent(
+            ErrorCode::ErrSslBadSignature,
+            "The peer's signature in the handshake does not verify: it does not have the key of its certificate.",
+            AlertDescription::DecryptError,
+        ),
+        CertificateError::BadEncoding => sent(
+            ErrorCode::ErrSslDecodeError,
+            "The peer's certificate can't be read: it is not a certificate in DER of a version and a form that is known (RFC 5280).",
+            AlertDescription::BadCertificate,
+        ),
+        other => sent(
+            ErrorCode::ErrSslBadSignature,
+            "The peer's signature in the handshake can't be checked: its scheme does not suit the key of its certificate.",
+            AlertDescription::from(other.clone()),
+        ),
     }
 }
 
@@ -117,9 +191,19 @@ fn invalid_message(cause: &InvalidMessage, role: Role) -> Error {
             "The peer sent a record or message that is longer than the protocol allows.",
             AlertDescription::DecodeError,
         ),
+        InvalidMessage::PreSharedKeyIsNotFinalExtension => sent(
+            ErrorCode::ErrSslIllegalParameter,
+            "The extension pre_shared_key is not the last of the ClientHello (RFC 8446 section 4.2.11).",
+            AlertDescription::IllegalParameter,
+        ),
+        InvalidMessage::DuplicateExtension(kind) => sent(
+            ErrorCode::ErrSslIllegalParameter,
+            format!("A message of the peer has the extension {kind} twice (RFC 8446 section 4.2)."),
+            AlertDescription::IllegalParameter,
+        ),
         _ => sent(
             ErrorCode::ErrSslDecodeError,
-            format!("A message of the peer can't be decoded: {cause:?}."),
+            format!("A message of the peer can't be decoded: {}.", words(cause)),
             AlertDescription::from(*cause),
         ),
     }
@@ -154,7 +238,7 @@ fn incompatible(cause: &PeerIncompatible, role: Role) -> Error {
         ),
         Cause::ExtendedMasterSecretExtensionRequired => sent(
             ErrorCode::ErrSslMissingExtension,
-            "The peer speaks TLS 1.2 without extended master secret (RFC 7627), which is not safe.",
+            "The peer speaks TLS 1.2 without extended master secret (RFC 7627), which is required here.",
             AlertDescription::HandshakeFailure,
         ),
         Cause::KeyShareExtensionRequired
@@ -188,20 +272,53 @@ fn incompatible(cause: &PeerIncompatible, role: Role) -> Error {
     }
 }
 
-fn misbehaved_alert(cause: &PeerMisbehaved) -> AlertDescription {
+fn misbehaved(cause: &PeerMisbehaved) -> Error {
     use PeerMisbehaved as Cause;
     match cause {
+        // Also what the provider says of protected records.
+        Cause::IllegalMiddleboxChangeCipherSpec => sent(
+            ErrorCode::ErrSslUnexpectedMessage,
+            "The peer sent a record whose type or version may not stand there: a protected record says application data of TLS 1.2, and change_cipher_spec comes alone (RFC 8446 sections 5 and 5.2).",
+            AlertDescription::UnexpectedMessage,
+        ),
         Cause::KeyEpochWithPendingFragment
         | Cause::MessageInterleavedWithHandshakeMessage
-        | Cause::IllegalMiddleboxChangeCipherSpec
+        | Cause::RejectedEarlyDataInterleavedWithHandshakeMessage
         | Cause::IllegalTlsInnerPlaintext
         | Cause::TooManyEmptyFragments
-        | Cause::TooManyKeyUpdateRequests => AlertDescription::UnexpectedMessage,
-        Cause::IncorrectBinder | Cause::SignedHandshakeWithUnadvertisedSigScheme => AlertDescription::DecryptError,
+        | Cause::TooManyKeyUpdateRequests
+        | Cause::TooManyWarningAlertsReceived => {
+            sent(ErrorCode::ErrSslUnexpectedMessage, broke(cause), AlertDescription::UnexpectedMessage)
+        }
         Cause::UnsolicitedEncryptedExtension
         | Cause::UnsolicitedServerHelloExtension
-        | Cause::UnsolicitedCertExtension => AlertDescription::UnsupportedExtension,
-        _ => AlertDescription::IllegalParameter,
+        | Cause::UnsolicitedCertExtension => {
+            sent(ErrorCode::ErrSslIllegalParameter, broke(cause), AlertDescription::UnsupportedExtension)
+        }
+        _ => sent(ErrorCode::ErrSslIllegalParameter, broke(cause), AlertDescription::IllegalParameter),
+    }
+}
+
+fn broke(cause: &PeerMisbehaved) -> String {
+    format!("The peer broke the protocol: {}.", words(cause))
+}
+
+/// rustls' name of what is wrong, as words: `MissingData("SessionID")` is "missing data (SessionID)".
+fn words(cause: &impl std::fmt::Debug) -> String {
+    let name = format!("{cause:?}");
+    let (name, detail) = name.split_once('(').unwrap_or((&name, ""));
+    let mut words = String::new();
+    let mut before = ' ';
+    for letter in name.chars() {
+        if letter.is_uppercase() && before.is_lowercase() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+        before = letter;
+    }
+    match detail.trim_matches([')', '"']) {
+        "" => words,
+        detail => format!("{words} ({detail})"),
     }
 }
 
@@ -236,3 +353,19 @@ const ALERTS: &[(u8, &str, Option<ErrorCode>)] = &[
     (116, "certificate_required", Some(ErrorCode::ErrSslTlsv13AlertCertificateRequired)),
     (120, "no_application_protocol", Some(ErrorCode::ErrSslTlsv1AlertNoApplicationProtocol)),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_rustls_become_words() {
+        for (name, expected) in [
+            (words(&InvalidMessage::MissingData("SessionID")), "missing data (SessionID)"),
+            (words(&InvalidMessage::MessageTooShort), "message too short"),
+            (words(&PeerMisbehaved::SelectedUnofferedCipherSuite), "selected unoffered cipher suite"),
+        ] {
+            assert_eq!(name, expected);
+        }
+    }
+}

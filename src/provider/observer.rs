@@ -11,16 +11,24 @@ use rustls::ContentType;
 
 use crate::error::Direction;
 
-/// The content of a protected record that is no application data.
+/// What happened at record protection.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    /// Which way it went.
-    pub(crate) direction: Direction,
-    /// `handshake` or `alert`; `change_cipher_spec` does not pass here.
-    pub(crate) content_type: ContentType,
-    /// The content in the clear.
-    pub(crate) content: Vec<u8>,
+pub(crate) enum Seen {
+    /// TLS 1.3: from now on the peer's records are protected by new keys.
+    ReadKeys,
+    /// The content of a protected record that is no application data.
+    Content {
+        /// Which way it went.
+        direction: Direction,
+        /// `handshake` or `alert`; `change_cipher_spec` does not pass here.
+        content_type: ContentType,
+        /// The content in the clear.
+        content: Vec<u8>,
+    },
 }
+
+/// Gives what a record is to say in place of its content, or `None` to leave it.
+type Rewrite = Box<dyn FnMut(ContentType, &[u8]) -> Option<Vec<u8>>>;
 
 /// Runs `call`, and gives what passed through record protection in it.
 pub(crate) fn during<R>(call: impl FnOnce() -> R) -> (R, Vec<Seen>) {
@@ -29,39 +37,93 @@ pub(crate) fn during<R>(call: impl FnOnce() -> R) -> (R, Vec<Seen>) {
     (result, SEEN.replace(before).unwrap_or_default())
 }
 
-/// Notes the content of a record, unless it is application data or nobody looks. rustls bounds how much comes in one call: a
-/// handshake message has at most 64 KiB, and what it reads at once is no more.
-pub(super) fn note(direction: Direction, content_type: ContentType, content: impl FnOnce() -> Vec<u8>) {
+/// Runs `call`, in which `rewrite` may change what protected records say: rustls sends no alert of the caller's choice, so that one
+/// that it does send has to become that one.
+pub(crate) fn rewriting<R>(
+    rewrite: impl FnMut(ContentType, &[u8]) -> Option<Vec<u8>> + 'static,
+    call: impl FnOnce() -> R,
+) -> R {
+    let before = REWRITE.replace(Some(Box::new(rewrite)));
+    let result = call();
+    REWRITE.set(before);
+    result
+}
+
+/// Gives what a record that we protect says in place of its content, and notes it. See [`note`].
+pub(super) fn sent(content_type: ContentType, content: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
     if content_type == ContentType::ApplicationData {
-        return;
+        return None;
     }
+    let content = content();
+    let rewritten =
+        REWRITE.with_borrow_mut(|rewrite| rewrite.as_mut().and_then(|rewrite| rewrite(content_type, &content)));
+    let said = rewritten.as_ref().unwrap_or(&content).clone();
+    push(|| Seen::Content { direction: Direction::Sent, content_type, content: said });
+    rewritten
+}
+
+/// Notes the content of a record of the peer, unless it is application data or nobody looks. rustls bounds how much comes in one
+/// call: a handshake message has at most 64 KiB, and what it reads at once is no more.
+pub(super) fn received(content_type: ContentType, content: &[u8]) {
+    if content_type != ContentType::ApplicationData {
+        push(|| Seen::Content { direction: Direction::Received, content_type, content: content.to_vec() });
+    }
+}
+
+/// Notes that there are new keys for the peer's records.
+pub(super) fn read_keys() {
+    push(|| Seen::ReadKeys);
+}
+
+fn push(what: impl FnOnce() -> Seen) {
     SEEN.with_borrow_mut(|seen| {
         if let Some(seen) = seen {
-            seen.push(Seen { direction, content_type, content: content() });
+            seen.push(what());
         }
     });
 }
 
 thread_local! {
     static SEEN: RefCell<Option<Vec<Seen>>> = const { RefCell::new(None) };
+    static REWRITE: RefCell<Option<Rewrite>> = const { RefCell::new(None) };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn handshake(byte: u8) -> Option<Vec<u8>> {
+        sent(ContentType::Handshake, || vec![byte])
+    }
+
+    fn contents(seen: Vec<Seen>) -> Vec<u8> {
+        let content = |seen| match seen {
+            Seen::Content { content, .. } => content,
+            Seen::ReadKeys => Vec::new(),
+        };
+        seen.into_iter().flat_map(content).collect()
+    }
+
     #[test]
     fn what_is_noted_in_a_call_is_seen_by_its_caller_only() {
-        let handshake = |byte: u8| note(Direction::Sent, ContentType::Handshake, || vec![byte]);
         handshake(1);
         let (inner, seen) = during(|| {
             handshake(2);
-            note(Direction::Received, ContentType::ApplicationData, || unreachable!("not looked at"));
-            let ((), inner) = during(|| handshake(3));
+            sent(ContentType::ApplicationData, || unreachable!("not looked at"));
+            received(ContentType::ApplicationData, &[9]);
+            let (_, inner) = during(|| handshake(3));
             handshake(4);
             inner
         });
-        let contents = |seen: Vec<Seen>| seen.into_iter().flat_map(|seen| seen.content).collect::<Vec<_>>();
         assert_eq!((contents(inner), contents(seen)), (vec![3], vec![2, 4]));
+    }
+
+    #[test]
+    fn what_is_rewritten_is_noted_as_it_goes_out() {
+        let double = |_, content: &[u8]| (content == [2]).then(|| vec![2, 2]);
+        let (said, seen) = during(|| rewriting(double, || [1, 2].map(handshake)));
+        assert_eq!(said, [None, Some(vec![2, 2])]);
+        assert_eq!(contents(seen), [1, 2, 2]);
+        assert_eq!(handshake(2), None, "only in that call");
     }
 }

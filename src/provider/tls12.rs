@@ -5,14 +5,13 @@ use core::marker::PhantomData;
 
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter, MessageEncrypter,
-    NONCE_LEN, Nonce, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload, Tls12AeadAlgorithm,
+    NONCE_LEN, Nonce, OutboundChunks, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload, Tls12AeadAlgorithm,
     UnsupportedOperationError, make_tls12_aad,
 };
 use rustls::{ConnectionTrafficSecrets, Error};
 
 use super::aead::{Aead, RecordKey, TAG_LEN};
 use super::observer;
-use crate::error::Direction;
 
 /// The record protection of the TLS 1.2 suites with the AEAD `A`.
 pub(super) struct Tls12Aead<A>(PhantomData<fn() -> A>);
@@ -70,12 +69,13 @@ impl<A: Aead> Protection<A> {
 
 impl<A: Aead> MessageEncrypter for Protection<A> {
     fn encrypt(&mut self, msg: OutboundPlainMessage<'_>, seq: u64) -> Result<OutboundOpaqueMessage, Error> {
-        observer::note(Direction::Sent, msg.typ, || msg.payload.to_vec());
+        let rewritten = observer::sent(msg.typ, || msg.payload.to_vec());
+        let payload = rewritten.as_deref().map_or(msg.payload, OutboundChunks::Single);
         let nonce = Nonce::new(&self.iv, seq);
-        let aad = make_tls12_aad(seq, msg.typ, msg.version, msg.payload.len());
-        let mut record = PrefixedPayload::with_capacity(self.encrypted_payload_len(msg.payload.len()));
+        let aad = make_tls12_aad(seq, msg.typ, msg.version, payload.len());
+        let mut record = PrefixedPayload::with_capacity(self.encrypted_payload_len(payload.len()));
         record.extend_from_slice(&nonce.0[NONCE_LEN - A::EXPLICIT_NONCE_LEN..]);
-        record.extend_from_chunks(&msg.payload);
+        record.extend_from_chunks(&payload);
         self.key.seal(&nonce, &aad, &mut record, A::EXPLICIT_NONCE_LEN);
         Ok(OutboundOpaqueMessage::new(msg.typ, msg.version, record))
     }
@@ -101,7 +101,7 @@ impl<A: Aead> MessageDecrypter for Protection<A> {
         }
         let start = A::EXPLICIT_NONCE_LEN;
         let plain = msg.into_plain_message_range(start..start + len);
-        observer::note(Direction::Received, plain.typ, || plain.payload.to_vec());
+        observer::received(plain.typ, plain.payload);
         Ok(plain)
     }
 }

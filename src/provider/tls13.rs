@@ -3,15 +3,14 @@
 use core::marker::PhantomData;
 
 use rustls::crypto::cipher::{
-    AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, MessageDecrypter, MessageEncrypter, Nonce,
+    AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, MessageDecrypter, MessageEncrypter, Nonce, OutboundChunks,
     OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload, Tls13AeadAlgorithm, UnsupportedOperationError,
     make_tls13_aad,
 };
-use rustls::{ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion};
+use rustls::{ConnectionTrafficSecrets, ContentType, Error, PeerMisbehaved, ProtocolVersion};
 
 use super::aead::{Aead, RecordKey, TAG_LEN};
 use super::observer;
-use crate::error::Direction;
 
 /// The record protection of the TLS 1.3 suites with the AEAD `A`.
 pub(super) struct Tls13Aead<A>(PhantomData<fn() -> A>);
@@ -27,6 +26,7 @@ impl<A: Aead> Tls13AeadAlgorithm for Tls13Aead<A> {
     }
 
     fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
+        observer::read_keys();
         Box::new(Protection::<A>::new(&key, iv))
     }
 
@@ -53,11 +53,12 @@ impl<A: Aead> Protection<A> {
 
 impl<A: Aead> MessageEncrypter for Protection<A> {
     fn encrypt(&mut self, msg: OutboundPlainMessage<'_>, seq: u64) -> Result<OutboundOpaqueMessage, Error> {
-        observer::note(Direction::Sent, msg.typ, || msg.payload.to_vec());
-        let len = self.encrypted_payload_len(msg.payload.len());
+        let rewritten = observer::sent(msg.typ, || msg.payload.to_vec());
+        let payload = rewritten.as_deref().map_or(msg.payload, OutboundChunks::Single);
+        let len = self.encrypted_payload_len(payload.len());
         // TLSInnerPlaintext: the content, then its type. We add no padding.
         let mut record = PrefixedPayload::with_capacity(len);
-        record.extend_from_chunks(&msg.payload);
+        record.extend_from_chunks(&payload);
         record.extend_from_slice(&msg.typ.to_array());
         self.key.seal(&Nonce::new(&self.iv, seq), &make_tls13_aad(len), &mut record, 0);
         // The outside of every protected record says the same: application data of TLS 1.2.
@@ -71,15 +72,17 @@ impl<A: Aead> MessageEncrypter for Protection<A> {
 
 impl<A: Aead> MessageDecrypter for Protection<A> {
     fn decrypt<'a>(&mut self, mut msg: InboundOpaqueMessage<'a>, seq: u64) -> Result<InboundPlainMessage<'a>, Error> {
-        // The header as it came, and not as it should have come: so a changed type or version is a wrong tag.
-        let mut aad = make_tls13_aad(msg.payload.len());
-        aad[..1].copy_from_slice(&msg.typ.to_array());
-        aad[1..3].copy_from_slice(&msg.version.to_array());
+        // Both are fixed (RFC 8446 section 5.2): a peer that chose them would choose as what its ciphertext is taken. Of what the
+        // caller can be told, this is the one for which it sends `unexpected_message`.
+        if (msg.typ, msg.version) != (ContentType::ApplicationData, ProtocolVersion::TLSv1_2) {
+            return Err(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec.into());
+        }
+        let aad = make_tls13_aad(msg.payload.len());
         let len = self.key.open(&Nonce::new(&self.iv, seq), &aad, &mut msg.payload)?;
         msg.payload.truncate(len);
         // Takes type and padding off, and answers a content above 2^14 bytes with `PeerSentOversizedRecord`.
         let plain = msg.into_tls13_unpadded_message()?;
-        observer::note(Direction::Received, plain.typ, || plain.payload.to_vec());
+        observer::received(plain.typ, plain.payload);
         Ok(plain)
     }
 }

@@ -47,6 +47,7 @@ enum Setter {
     MinVersion(ProtocolVersion),
     MaxVersion(ProtocolVersion),
     HonorCipherOrder(bool),
+    RequireEms(bool),
     SessionTimeout(u32),
     SessionIdContext(Vec<u8>),
     TicketKeys(Secret),
@@ -141,6 +142,12 @@ impl ContextOptions {
         self.with(Setter::HonorCipherOrder(honor))
     }
 
+    /// Whether TLS 1.2 without extended master secret is refused (RFC 7627). Default: false: such a connection is never resumed, and
+    /// nothing can be bound to it, by exported key material or by Finished messages.
+    pub fn require_ems(self, require: bool) -> ContextOptions {
+        self.with(Setter::RequireEms(require))
+    }
+
     /// How long a session may be resumed, in seconds, from 1 to 604800 (row O18). Default: 300.
     pub fn session_timeout(self, seconds: u32) -> ContextOptions {
         self.with(Setter::SessionTimeout(seconds))
@@ -189,6 +196,7 @@ impl ContextOptions {
                 Setter::MinVersion(version) => to.call_set_min_version(store, made, *version).await,
                 Setter::MaxVersion(version) => to.call_set_max_version(store, made, *version).await,
                 Setter::HonorCipherOrder(honor) => to.call_set_honor_cipher_order(store, made, *honor).await,
+                Setter::RequireEms(require) => to.call_set_require_ems(store, made, *require).await,
                 Setter::SessionTimeout(seconds) => to.call_set_session_timeout(store, made, *seconds).await,
                 Setter::SessionIdContext(context) => to.call_set_session_id_context(store, made, context).await,
                 Setter::TicketKeys(keys) => to.call_set_ticket_keys(store, made, keys).await,

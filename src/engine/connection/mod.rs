@@ -1,17 +1,18 @@
 //! The state machine of one connection.
 
 mod asking;
+mod ending;
 mod opening;
 mod properties;
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, Write};
+use std::io::{BufRead, Write};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::server::{Accepted, AcceptedAlert, Acceptor};
-use rustls::{CommonState, Connection as TlsConnection, Error as TlsError, HandshakeKind};
+use rustls::server::{Accepted, Acceptor};
+use rustls::{CommonState, Connection as TlsConnection, Error as TlsError, HandshakeKind, ProtocolVersion};
 use zeroize::Zeroizing;
 
 use super::client_hello::ClientHello;
@@ -23,7 +24,7 @@ use super::sessions::{ServerSessions, lock};
 use super::transcript::Transcript;
 use super::{ConnectionOptions, Contexts, Server};
 use crate::context::Context;
-use crate::error::{Alert, Direction, Error, ErrorCode, Role, from_rustls};
+use crate::error::{Alert, Direction, Error, ErrorCode};
 use crate::provider::observer;
 use crate::verify::Verdict;
 use asking::{Asking, Question};
@@ -48,8 +49,8 @@ pub struct Connection {
     side: Side,
     /// The name that the client asked for.
     servername: Option<String>,
-    /// An alert of the time before there was a rustls connection.
-    early_alert: VecDeque<u8>,
+    /// What goes out once the connection has failed: what rustls still had for the transport, and the alert.
+    final_output: VecDeque<u8>,
     /// What the application wrote before there was a rustls connection.
     early_cleartext: Vec<u8>,
     /// Cleartext that waits in rustls for the reader, in bytes.
@@ -73,6 +74,8 @@ pub struct Connection {
     wrote_early: bool,
     /// Whether the reader was told the peer's end.
     end_was_read: bool,
+    /// Server: whether the client offers TLS 1.3.
+    offers_tls13: bool,
     /// Server: the client's signature schemes.
     client_schemes: Vec<u16>,
     bytes_read: u64,
@@ -128,6 +131,8 @@ pub enum Cleartext {
 }
 
 enum Stage {
+    /// Client: has said nothing yet.
+    Start,
     /// Server: waits for a whole ClientHello.
     Hello(Box<Acceptor>),
     /// Server: has it, and waits for an answer.
@@ -181,31 +186,25 @@ impl Connection {
             return Server::new(context, options).and_then(|server| server.accept().map_err(|error| vec![error]));
         }
         let errors = options.check();
-        if !errors.is_empty() {
-            return Err(errors);
+        match errors.is_empty() {
+            true => Ok(Self::connect(context, options)),
+            false => Err(errors),
         }
-        Self::connect(context, options).map_err(|error| vec![error])
     }
 
-    fn connect(context: Arc<Context>, options: ConnectionOptions) -> Result<Self, Error> {
+    fn connect(context: Arc<Context>, options: ConnectionOptions) -> Self {
         let verdict = Arc::new(Verdict::default());
         let key_log = options.key_log.then(Arc::default);
         let side = Arc::new(opening::client_side(&context, &options, &verdict));
         let terms = opening::terms(&context, &options);
         let offered = options.session.as_ref().and_then(|name| client::find(name, &terms, context.now()));
         let session = Arc::new(ConnectionSession::new(terms, offered));
-        let (opened, seen) = observer::during(|| {
-            client::with(Some(&side), || opening::client(&context, &options, &session, key_log.as_ref()))
-        });
-        let mut tls = TlsConnection::Client(opened?);
-        tls.set_buffer_limit(Some(options.buffer_limit));
         // An IP address is not sent (RFC 6066 section 3).
         let servername = options.servername.clone().filter(|name| name.parse::<IpAddr>().is_err());
         let staple_due = options.request_ocsp;
         let side = Side::Client { side, session, last: None, staple_due };
-        let mut connection = Self::at(Stage::Tls(Box::new(tls)), Contexts::new(context), options, side);
-        connection.transcript.protected(seen);
-        Ok(Self { servername, verdict, key_log, ..connection })
+        let connection = Self::at(Stage::Start, Contexts::new(context), options, side);
+        Self { servername, verdict, key_log, ..connection }
     }
 
     /// A server's connection at its beginning. The options were checked by the [`Server`].
@@ -233,7 +232,7 @@ impl Connection {
             error: None,
             key_log: None,
             servername: None,
-            early_alert: VecDeque::new(),
+            final_output: VecDeque::new(),
             early_cleartext: Vec::new(),
             readable: 0,
             secure: false,
@@ -246,6 +245,7 @@ impl Connection {
             began: None,
             wrote_early: false,
             end_was_read: false,
+            offers_tls13: false,
             client_schemes: Vec::new(),
             bytes_read: 0,
             bytes_written: 0,
@@ -257,32 +257,39 @@ impl Connection {
     /// 16 KiB of cleartext wait to be read.
     pub fn write_encrypted(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         let mut rest = bytes;
+        self.open_client();
         while !rest.is_empty() {
-            self.check()?;
+            if let Some(error) = &self.error {
+                // One in the bytes of this call is told by the next, and what follows it has no meaning.
+                return if rest.len() == bytes.len() { Err(error.clone()) } else { Ok(bytes.len()) };
+            }
             let before = rest;
+            // What a record is depends on those before it, so rustls gets one at a time as long as that is not settled.
+            let mut record = &rest[..self.transcript.record_end(rest)];
             match &mut self.stage {
-                Stage::Hello(acceptor) => match acceptor.read_tls(&mut rest) {
+                Stage::Hello(acceptor) => match acceptor.read_tls(&mut record) {
                     Ok(taken @ 1..) => {
+                        rest = &rest[taken..];
                         self.transcript.transport(Direction::Received, &before[..taken]);
                         self.hello();
                     }
-                    Ok(0) | Err(_) => self.fail(&TOO_LARGE, None),
+                    Ok(0) | Err(_) => self.fail(&TOO_LARGE),
                 },
-                Stage::Asking(_) | Stage::Failed => break,
+                Stage::Start | Stage::Asking(_) | Stage::Failed => break,
                 // What comes after close_notify has no meaning (RFC 8446 section 6.1).
                 Stage::Tls(_) if self.peer_has_closed => rest = &[],
                 Stage::Tls(_) if self.readable >= READ_LIMIT || self.held > 0 => break,
-                Stage::Tls(tls) => match tls.read_tls(&mut rest) {
+                Stage::Tls(tls) => match tls.read_tls(&mut record) {
                     Ok(taken @ 1..) => {
+                        rest = &rest[taken..];
                         self.transcript.transport(Direction::Received, &before[..taken]);
                         self.process();
                     }
-                    Ok(0) | Err(_) => self.fail(&TOO_LARGE, None),
+                    Ok(0) | Err(_) => self.fail(&TOO_LARGE),
                 },
             }
             self.bytes_read += (before.len() - rest.len()) as u64;
         }
-        // An error in the last of the bytes is told by the next call, since they were taken; one before stops the loop at once.
         match bytes.len() - rest.len() {
             0 => self.check().map(|()| 0),
             taken => Ok(taken),
@@ -303,24 +310,19 @@ impl Connection {
 
     /// At most `max` bytes for the transport; empty where there are none now.
     pub fn read_encrypted(&mut self, max: usize) -> Vec<u8> {
-        let mut out = Limited { bytes: Vec::new(), max };
-        let early = self.early_alert.len().min(max);
-        out.bytes.extend(self.early_alert.drain(..early));
-        if self.held == 0 {
-            self.drive(|tls| {
-                while tls.wants_write() && out.bytes.len() < max {
-                    // Writing to a `Limited` does not fail.
-                    match tls.write_tls(&mut out) {
-                        Ok(0) | Err(_) => break,
-                        Ok(_) => {}
-                    }
-                }
-            });
-        }
-        self.transcript.transport(Direction::Sent, &out.bytes);
-        self.tell_trace();
-        self.bytes_written += out.bytes.len() as u64;
-        out.bytes
+        self.open_client();
+        let bytes = match self.final_output.is_empty() {
+            false => self.final_output.drain(..self.final_output.len().min(max)).collect(),
+            true if self.held > 0 => Vec::new(),
+            true => {
+                let bytes = self.take_tls(max);
+                self.transcript.transport(Direction::Sent, &bytes);
+                self.tell_trace();
+                bytes
+            }
+        };
+        self.bytes_written += bytes.len() as u64;
+        bytes
     }
 
     /// Takes bytes of the application, and says how many: none while [`ConnectionOptions::buffer_limit`] wait to be sent. What is
@@ -428,7 +430,7 @@ impl Connection {
             }
             None => {
                 self.stage = Stage::Failed;
-                self.fail(&TlsError::NoApplicationProtocol, Some(NO_APPLICATION_PROTOCOL));
+                self.fail(&TlsError::NoApplicationProtocol);
                 Ok(())
             }
         }
@@ -470,7 +472,7 @@ impl Connection {
         if matches!(self.stage, Stage::Hello(_) | Stage::Asking(_)) {
             self.stage = Stage::Failed;
             error.alert = Some(Alert { direction: Direction::Sent, description: INTERNAL_ERROR });
-            self.early_alert.extend(fatal_alert(INTERNAL_ERROR));
+            return self.end_by(error, Vec::new());
         }
         self.error = Some(error);
     }
@@ -497,7 +499,10 @@ impl Connection {
         self.began.filter(|_| waiting)?.checked_add(self.options.handshake_timeout)
     }
 
-    /// Sets the most cleartext of a record that is sent, 512 to 16384 bytes; other values change nothing and give `false` (row K13).
+    /// Sets the most content of a record that is sent, 512 to 16384 bytes; other values change nothing and give `false` (row K13).
+    ///
+    /// Records of the handshake obey it where it is set before a client's first byte was taken, or before a server has its
+    /// ClientHello: then it also stays the limit for what is set later. Else it is for application data only.
     pub fn set_max_send_fragment(&mut self, size: u32) -> bool {
         match usize::try_from(size) {
             Ok(size @ FRAGMENT_MIN..=FRAGMENT_MAX) => {
@@ -519,7 +524,7 @@ impl Connection {
         }
         match self.drive(TlsConnection::refresh_traffic_keys) {
             Some(Err(error)) => {
-                self.fail(&error, None);
+                self.fail(&error);
                 self.check()
             }
             _ => Ok(()),
@@ -575,6 +580,43 @@ impl Connection {
         Some(result)
     }
 
+    /// Client: begins, where it has not.
+    fn open_client(&mut self) {
+        let (Stage::Start, Side::Client { side, session, .. }, None) = (&self.stage, &self.side, &self.error) else {
+            return;
+        };
+        let context = self.contexts.choose(None);
+        let (key_log, fragment) = (self.key_log.as_ref(), self.max_fragment_size());
+        let (opened, seen) = observer::during(|| {
+            client::with(Some(side), || opening::client(context, &self.options, session, key_log, fragment))
+        });
+        self.transcript.protected(seen);
+        match opened {
+            Ok(connection) => self.start(TlsConnection::Client(connection)),
+            Err(error) => {
+                self.stage = Stage::Failed;
+                self.error = Some(error);
+            }
+        }
+    }
+
+    /// What rustls counts the header of a record to.
+    fn max_fragment_size(&self) -> Option<usize> {
+        (self.send_fragment < FRAGMENT_MAX).then_some(self.send_fragment + RECORD_HEADER)
+    }
+
+    /// Goes on with a connection of rustls, which gets what was written before there was one.
+    fn start(&mut self, mut tls: TlsConnection) {
+        tls.set_buffer_limit(Some(self.options.buffer_limit));
+        // The early cleartext is no longer than the limit, so the writer takes all of it.
+        let early = std::mem::take(&mut self.early_cleartext);
+        let taken = write_fragments(&mut tls, &early, self.send_fragment);
+        self.stage = Stage::Tls(Box::new(tls));
+        if taken != Ok(early.len()) {
+            self.fail(&TlsError::General("early cleartext was not taken whole".into()));
+        }
+    }
+
     /// Looks whether the ClientHello is complete.
     fn hello(&mut self) {
         let Stage::Hello(acceptor) = &mut self.stage else {
@@ -585,9 +627,10 @@ impl Connection {
             Ok(Some(accepted)) => self.accepted(accepted),
             Err((error, alert)) => {
                 self.stage = Stage::Failed;
+                self.offers_tls13 = self.transcript.client_hello.as_ref().is_some_and(|hello| hello.offers(TLS13));
                 // rustls misses an extension of newer versions before it looks at the version.
                 if self.transcript.client_hello.as_ref().is_some_and(ClientHello::is_too_old) {
-                    return self.fail(&NO_VERSION, Some(PROTOCOL_VERSION));
+                    return self.fail(&NO_VERSION);
                 }
                 self.fail_accepting(&error, alert);
             }
@@ -601,6 +644,7 @@ impl Connection {
         // rustls read it, so that ours could not only by a fault of ours: then nothing is asked that needs it.
         let hello = self.transcript.client_hello.take().unwrap_or_default();
         self.client_schemes.clone_from(&hello.schemes);
+        self.offers_tls13 = hello.offers(TLS13);
         self.stage = Stage::Asking(Box::new(Asking::new(accepted, hello)));
         self.ask();
     }
@@ -632,19 +676,25 @@ impl Connection {
     /// Hands a connection whose ClientHello is there to rustls.
     fn open_server(&mut self, asking: Asking) {
         let Asking { accepted, hello, context: Some(context), session, alpn, staple, .. } = asking else {
-            return self.fail(&TlsError::General("no context was chosen".into()), Some(INTERNAL_ERROR));
+            return self.fail(&TlsError::General("no context was chosen".into()));
         };
         // rustls looks for a group first, and a client that has no (EC)DHE suite names none.
         let fits_version = context.versions().iter().any(|version| hello.offers(u16::from(version.version)));
         let fits_suite =
             context.provider().cipher_suites.iter().any(|suite| hello.suites.contains(&u16::from(suite.suite())));
         if fits_version && !fits_suite {
-            return self.fail(&NO_SUITE, Some(HANDSHAKE_FAILURE));
+            return self.fail(&NO_SUITE);
         }
         // rustls finds this out late in TLS 1.2, and then sends no alert.
         if !context.identities().can_sign(accepted.client_hello().signature_schemes()) {
-            return self.fail(&NO_SCHEME, Some(HANDSHAKE_FAILURE));
+            return self.fail(&NO_SCHEME);
         }
+        let knows_tls13 = context.versions().iter().any(|version| u16::from(version.version) == TLS13);
+        let speaks_tls13 = knows_tls13 && self.offers_tls13;
+        if knows_tls13 && !speaks_tls13 && hello.suites.contains(&FALLBACK_SCSV) {
+            return self.end_by(inappropriate_fallback(), Vec::new());
+        }
+        let fragment = self.max_fragment_size();
         let Side::Server { sessions, open } = &mut self.side else {
             return;
         };
@@ -655,6 +705,7 @@ impl Connection {
             asks: self.options.request_cert,
             rejects: self.options.reject_unauthorized,
             tickets: self.options.tickets && !self.options.session_events,
+            resumable: hello.extended_master_secret || speaks_tls13,
             outside: self.options.session_events.then(|| Outside { offered: session, ..Outside::default() }),
             time: context.time().clone(),
             verdict: self.verdict.clone(),
@@ -664,27 +715,20 @@ impl Connection {
         // Open connections keep the context that was chosen for them (row S7).
         self.contexts = Contexts::new(context.clone());
         let side = Arc::new(ServerSide::new(&context, staple));
+        let key_log = self.key_log.as_ref();
         let config =
-            opening::server_config(&context, &self.options, &connection_sessions, &side, alpn, self.key_log.as_ref());
+            opening::server_config(&context, &self.options, &connection_sessions, &side, alpn, key_log, fragment);
         *open = Some((side, connection_sessions));
         let config = match config {
             Ok(config) => config,
-            Err(error) => return self.fail(&error, Some(INTERNAL_ERROR)),
+            Err(error) => return self.fail(&error),
         };
         let (opened, seen) = observer::during(|| accepted.into_connection(Arc::new(config)));
         self.transcript.protected(seen);
         match opened {
             Ok(connection) => {
-                let mut tls = Box::new(TlsConnection::Server(connection));
-                tls.set_buffer_limit(Some(self.options.buffer_limit));
-                // The early cleartext is no longer than the limit, so the writer takes all of it.
-                let early = std::mem::take(&mut self.early_cleartext);
-                let taken = write_fragments(&mut tls, &early, self.send_fragment);
-                self.stage = Stage::Tls(tls);
-                match taken {
-                    Ok(taken) if taken == early.len() => self.process(),
-                    _ => self.fail(&TlsError::General("early cleartext was not taken whole".into()), None),
-                }
+                self.start(TlsConnection::Server(connection));
+                self.process();
             }
             Err((error, alert)) => {
                 self.fail_accepting(&error, alert);
@@ -709,8 +753,17 @@ impl Connection {
                 }
                 self.tell_sessions();
                 self.end_if_due();
+                self.look_for_end();
             }
-            Err(error) => self.fail(&error, None),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Ends a handshake that the peer has given up by `close_notify`: rustls waits on, for it takes no alert that is not
+    /// authenticated as the end of data. There is no data yet that could be cut short.
+    fn look_for_end(&mut self) {
+        if !self.secure && self.transcript.received_alert == Some(CLOSE_NOTIFY) {
+            self.fail(&TlsError::AlertReceived(rustls::AlertDescription::CloseNotify));
         }
     }
 
@@ -788,13 +841,17 @@ impl Connection {
     }
 
     fn tell_sessions(&mut self) {
+        let tls13 = self.state().and_then(CommonState::protocol_version) == Some(ProtocolVersion::TLSv1_3);
         match &mut self.side {
             // Before the handshake is done it is not known whether the server is who it says.
             Side::Client { session, last, .. } if self.secure => {
                 let mut names = Vec::new();
                 let context = self.contexts.choose(None);
-                for session in session.take_made(&self.verdict, self.reused, || context.now()) {
-                    *last = if self.options.session_event {
+                // A resumption that brings no ticket goes on with the session that there was.
+                let is_new = tls13 || !self.reused || self.transcript.ticket.is_some();
+                let bound = self.transcript.extended_master_secret;
+                for session in session.take_made(&self.verdict, self.reused, bound, || context.now()) {
+                    *last = if self.options.session_event && is_new {
                         let name = client::keep(session);
                         names.extend(name.clone());
                         name.map(LastSession::Kept).map(Box::new)
@@ -824,71 +881,17 @@ impl Connection {
             self.closing = Closing::Sent;
         }
     }
-
-    /// Ends the connection by rustls' error, and by an alert in the clear where rustls sends none.
-    fn fail(&mut self, error: &TlsError, alert: Option<u8>) {
-        self.fail_with(error, alert.map(|description| fatal_alert(description).to_vec()).unwrap_or_default());
-    }
-
-    /// The same, by what rustls' acceptor has for the client.
-    fn fail_accepting(&mut self, error: &TlsError, mut alert: AcceptedAlert) {
-        let mut bytes = Vec::new();
-        // Writing to a Vec does not fail.
-        let _ = alert.write_all(&mut bytes);
-        self.fail_with(error, bytes);
-    }
-
-    fn fail_with(&mut self, error: &TlsError, alert: Vec<u8>) {
-        let verdict = match error {
-            TlsError::InvalidCertificate(_) if self.options.reject_unauthorized => self.verdict.error(),
-            _ => None,
-        };
-        let mut error = verdict.unwrap_or_else(|| {
-            from_rustls(
-                error,
-                Role {
-                    is_server: self.options.is_server,
-                    heard_tls: self.heard_tls,
-                    version: self.state().and_then(CommonState::protocol_version),
-                },
-            )
-        });
-        // An alert that went out in the clear is there to be seen: a record of type 21 with a level and a description.
-        if let [21, _, _, 0, 2, _, description] = alert[..] {
-            error.alert = Some(Alert { direction: Direction::Sent, description });
-        }
-        self.early_alert.extend(alert);
-        self.error.get_or_insert(error);
-        self.tell_trace();
-    }
 }
 
 impl std::fmt::Debug for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Start => "Start",
             Self::Hello(_) => "Hello",
             Self::Asking(_) => "Asking",
             Self::Tls(_) => "Tls",
             Self::Failed => "Failed",
         })
-    }
-}
-
-/// Takes at most `max` bytes in all.
-struct Limited {
-    bytes: Vec<u8>,
-    max: usize,
-}
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(self.max - self.bytes.len());
-        self.bytes.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -907,18 +910,26 @@ fn write_fragments(tls: &mut TlsConnection, bytes: &[u8], fragment: usize) -> Re
     Ok(taken)
 }
 
-fn not_asked(what: &str) -> Error {
-    Error::new(ErrorCode::ErrInvalidState, format!("There is no question about {what} to be answered."))
+/// What a client gets that retries with less than it speaks: somebody may have made the first try fail (RFC 7507 section 3).
+fn inappropriate_fallback() -> Error {
+    Error {
+        code: ErrorCode::ErrSslInappropriateFallback,
+        message:
+            "The client says that it has fallen back to TLS 1.2 from a higher version, and TLS 1.3 is spoken here."
+                .into(),
+        alert: Some(Alert { direction: Direction::Sent, description: INAPPROPRIATE_FALLBACK }),
+    }
 }
 
-/// A record with a fatal alert in the clear (RFC 8446 sections 5.1 and 6).
-fn fatal_alert(description: u8) -> [u8; 7] {
-    [21, 3, 3, 0, 2, 2, description]
+fn not_asked(what: &str) -> Error {
+    Error::new(ErrorCode::ErrInvalidState, format!("There is no question about {what} to be answered."))
 }
 
 /// Cleartext that waits for its reader, in bytes, from which on no more of the transport is taken. One record of at most
 /// 16 KiB may come on top. rustls' own limit is the same and is never met.
 const READ_LIMIT: usize = 16 * 1024;
+/// Type, version and length.
+const RECORD_HEADER: usize = 5;
 /// The least and the most of row K13, as in OpenSSL: the most is what a record holds (RFC 8446 section 5.1).
 const FRAGMENT_MIN: usize = 512;
 const FRAGMENT_MAX: usize = 16 * 1024;
@@ -931,10 +942,13 @@ const NO_VERSION: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible
 const NO_SUITE: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible::NoCipherSuitesInCommon);
 /// What rustls says where no key of ours can sign by a scheme of the client's.
 const NO_SCHEME: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible::NoSignatureSchemesInCommon);
-/// Alerts (RFC 8446 section 6, RFC 7301 section 3.2).
-const HANDSHAKE_FAILURE: u8 = 40;
-const PROTOCOL_VERSION: u8 = 70;
+/// TLS 1.3 on the wire.
+const TLS13: u16 = 0x0304;
+/// `TLS_FALLBACK_SCSV` (RFC 7507 section 2).
+const FALLBACK_SCSV: u16 = 0x5600;
+/// Alerts (RFC 8446 section 6).
+const CLOSE_NOTIFY: u8 = 0;
+const INAPPROPRIATE_FALLBACK: u8 = 86;
 const INTERNAL_ERROR: u8 = 80;
-const NO_APPLICATION_PROTOCOL: u8 = 120;
 /// rustls takes no more bytes where a message is longer than it allows: a handshake message 64 KiB, a record 16 KiB and some.
 const TOO_LARGE: TlsError = TlsError::InvalidMessage(rustls::InvalidMessage::MessageTooLarge);

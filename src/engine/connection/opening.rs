@@ -35,6 +35,7 @@ pub(super) fn client(
     options: &ConnectionOptions,
     session: &Arc<ConnectionSession>,
     key_log: Option<&Arc<KeyLogLines>>,
+    max_fragment_size: Option<usize>,
 ) -> Result<ClientConnection, Error> {
     let name = options.server_name()?;
     let open = || {
@@ -45,7 +46,8 @@ pub(super) fn client(
             .with_client_cert_resolver(Relay::shared().clone());
         config.alpn_protocols.clone_from(&options.alpn_protocols);
         config.resumption = Resumption::store(session.clone());
-        config.require_ems = true;
+        config.require_ems = context.require_ems();
+        config.max_fragment_size = max_fragment_size;
         config.cert_compressors = context.cert_compressors();
         config.cert_decompressors = context.cert_decompressors();
         if let Some(lines) = key_log {
@@ -53,7 +55,9 @@ pub(super) fn client(
         }
         ClientConnection::new(Arc::new(config), name)
     };
-    open().map_err(|error: TlsError| from_rustls(&error, Role { is_server: false, heard_tls: false, version: None }))
+    // Nothing was sent yet, so that no alert is due.
+    let role = Role { is_server: false, heard_tls: false, version: None, said: None };
+    open().map_err(|error: TlsError| Error { alert: None, ..from_rustls(&error, role) })
 }
 
 /// What a client's connection has of its own.
@@ -82,6 +86,7 @@ pub(super) fn server_config(
     side: &Arc<ServerSide>,
     alpn: Option<Vec<u8>>,
     key_log: Option<&Arc<KeyLogLines>>,
+    max_fragment_size: Option<usize>,
 ) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_details(context.provider().clone(), context.time().clone())
         .with_protocol_versions(context.versions())?;
@@ -94,8 +99,10 @@ pub(super) fn server_config(
     config.ignore_client_order = context.honor_cipher_order();
     config.session_storage = sessions.clone();
     config.ticketer = sessions.clone();
-    config.send_tls13_tickets = TICKETS;
-    config.require_ems = true;
+    // Where the caller keeps the sessions, a ticket is just the id of one.
+    config.send_tls13_tickets = if options.tickets || options.session_events { TICKETS } else { 0 };
+    config.require_ems = context.require_ems();
+    config.max_fragment_size = max_fragment_size;
     config.cert_compressors = context.cert_compressors();
     config.cert_decompressors = context.cert_decompressors();
     if let Some(lines) = key_log {

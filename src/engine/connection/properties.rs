@@ -33,13 +33,16 @@ impl Connection {
 
     /// Whether there are bytes for the transport.
     pub fn wants_write(&self) -> bool {
-        !self.early_alert.is_empty() || (self.held == 0 && self.state().is_some_and(CommonState::wants_write))
+        let begins = matches!(self.stage, Stage::Start) && self.error.is_none();
+        begins
+            || !self.final_output.is_empty()
+            || (self.held == 0 && self.state().is_some_and(CommonState::wants_write))
     }
 
     /// Whether the next [`write_encrypted`](Self::write_encrypted) would take bytes.
     pub fn wants_read(&self) -> bool {
         match &self.stage {
-            Stage::Hello(_) => self.error.is_none(),
+            Stage::Start | Stage::Hello(_) => self.error.is_none(),
             Stage::Asking(_) | Stage::Failed => false,
             Stage::Tls(_) => {
                 self.error.is_none() && !self.peer_has_closed && self.readable < READ_LIMIT && self.held == 0
@@ -112,6 +115,10 @@ impl Connection {
             ));
         }
         match &self.stage {
+            _ if self.secure && !self.is_bound() => Err(Error::new(
+                ErrorCode::ErrInvalidState,
+                "This connection has no extended master secret, so that another connection may have the same keys: nothing can be bound to it (RFC 7627 section 5.4).",
+            )),
             Stage::Tls(tls) if self.secure => {
                 tls.export_keying_material(vec![0; length], label, context).map_err(|_| {
                     Error::new(
@@ -176,14 +183,20 @@ impl Connection {
         shown.map(|shown| shown.cert.clone()).unwrap_or_default()
     }
 
-    /// The content of our last Finished message (row K11, RFC 5929 section 3).
+    /// The content of our last Finished message (row K11, RFC 5929 section 3). None in TLS 1.2 without extended master secret, where
+    /// it is not bound to the connection (RFC 9266 section 5).
     pub fn finished(&self) -> Option<&[u8]> {
-        self.transcript.finished()
+        self.transcript.finished().filter(|_| self.is_bound())
     }
 
-    /// The content of the peer's last Finished message (row K11).
+    /// The content of the peer's last Finished message, as [`finished`](Self::finished) has ours (row K11).
     pub fn peer_finished(&self) -> Option<&[u8]> {
-        self.transcript.peer_finished()
+        self.transcript.peer_finished().filter(|_| self.is_bound())
+    }
+
+    /// Whether no other connection has the same keys: in TLS 1.2 only extended master secret sees to it (RFC 7627 section 1).
+    fn is_bound(&self) -> bool {
+        self.protocol() != Some(Version::Tls12) || self.transcript.extended_master_secret
     }
 
     /// The signature schemes in common, in the server's order, by OpenSSL's names (row K15). A client knows them when the server

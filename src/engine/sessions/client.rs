@@ -121,11 +121,13 @@ impl ConnectionSession {
     }
 
     /// The sessions that were made since the last call, in a handshake of `now` or one that resumed. Mostly there are none: then
-    /// nobody asks for the time.
+    /// nobody asks for the time. Those of TLS 1.2 need extended master secret, so that no other peer can have them (RFC 7627
+    /// section 5.3).
     pub(in super::super) fn take_made(
         &self,
         verdict: &Arc<Verdict>,
         reused: bool,
+        extended_master_secret: bool,
         now: impl Fn() -> u64,
     ) -> Vec<Session> {
         let session = |value| Session {
@@ -134,7 +136,8 @@ impl ConnectionSession {
             verdict: verdict.clone(),
             authenticated: self.offered_authenticated.filter(|_| reused).unwrap_or_else(&now),
         };
-        lock(&self.made).drain(..).map(session).collect()
+        let is_good = |value: &Value| extended_master_secret || matches!(value, Value::Tls13(_));
+        lock(&self.made).drain(..).filter(is_good).map(session).collect()
     }
 
     fn keep_made(&self, value: Value) {

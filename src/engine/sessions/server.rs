@@ -26,6 +26,9 @@ pub(in super::super) struct ConnectionSessions {
     pub(in super::super) rejects: bool,
     /// Whether tickets are made and taken.
     pub(in super::super) tickets: bool,
+    /// False if no session is made: in TLS 1.2 without extended master secret one could be resumed with another peer (RFC 7627
+    /// section 5.3).
+    pub(in super::super) resumable: bool,
     /// Whether sessions are kept outside (rows S3, S4), and what came from there.
     pub(in super::super) outside: Option<Outside>,
     pub(in super::super) time: Arc<dyn TimeProvider>,
@@ -74,6 +77,9 @@ impl ConnectionSessions {
     }
 
     fn wrap(&self, value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        if !self.resumable {
+            return None;
+        }
         let client = match (self.asks, self.verdict.error()) {
             (false, _) => Client::NotAsked,
             (true, Some(error)) => Client::Unauthorized(error),

@@ -74,7 +74,7 @@ fn what_does_not_fit_ends_both_sides_with_its_code() {
         ("a client certificate is missing, TLS 1.3", |_, _| {}, |_, s| s.request_cert = true,
             ErrSslTlsv13AlertCertificateRequired, ErrSslPeerDidNotReturnACertificate, "certificate_required"),
         ("a client certificate is missing, TLS 1.2", |c, _| c.max_version = Some(Version::Tls12), |_, s| s.request_cert = true,
-            ErrSslTlsv13AlertCertificateRequired, ErrSslPeerDidNotReturnACertificate, "certificate_required"),
+            ErrSslSslv3AlertHandshakeFailure, ErrSslPeerDidNotReturnACertificate, "handshake_failure"),
         ("the client's CA is not trusted", |c, _| *c = with_identity(CLIENT), |s, o| { s.cas = vec![SERVER.0.to_vec()]; o.request_cert = true; },
             ErrSslTlsv1AlertUnknownCa, UnableToVerifyLeafSignature, "unknown_ca"),
     ];
@@ -276,4 +276,65 @@ fn both_ends_export_the_same_key_material() {
             assert_eq!(export(&pair.client, length, None), Err(ErrorCode::ErrInvalidArgValue));
         }
     }
+}
+
+#[test]
+fn more_names_of_authorities_than_fit_are_left_out() {
+    for version in [Version::Tls12, Version::Tls13] {
+        let mut pair = Pair::with(
+            |context, _| {
+                *context = with_identity(CLIENT);
+                context.max_version = Some(version);
+            },
+            |context, options| {
+                context.cas = vec![fixtures::CA.to_vec(); 3000];
+                options.request_cert = true;
+            },
+        );
+        pair.handshake();
+        assert!(pair.server.authorized(), "{version}");
+    }
+}
+
+#[test]
+fn records_obey_the_limit_that_is_set_before_the_handshake() {
+    for version in [Version::Tls12, Version::Tls13] {
+        for limited in [true, false] {
+            let mut pair = Pair::with(|context, _| context.max_version = Some(version), |_, _| {});
+            let mut longest = [0; 2];
+            if limited {
+                assert!(pair.client.set_max_send_fragment(512) && pair.server.set_max_send_fragment(512));
+            }
+            for end in [&mut pair.client, &mut pair.server] {
+                assert_eq!(end.write_cleartext(&[7; 3000]), Ok(3000));
+            }
+            for _ in 0..5 {
+                for place in [0, 1] {
+                    let (from, to) = match place {
+                        0 => (&mut pair.client, &mut pair.server),
+                        _ => (&mut pair.server, &mut pair.client),
+                    };
+                    let bytes = from.read_encrypted(usize::MAX);
+                    longest[place] = longest[place].max(longest_record(&bytes));
+                    assert_eq!(to.write_encrypted(&bytes), Ok(bytes.len()));
+                }
+            }
+            let secure = [&mut pair.client, &mut pair.server].map(|end| events(end).contains(&Event::Secure));
+            assert_eq!(secure, [true, true], "{version}");
+            // What protection adds is 17 bytes in TLS 1.3, and 24 in TLS 1.2.
+            let obeyed = longest.map(|longest| longest <= 512 + 24);
+            assert_eq!(obeyed, [limited; 2], "{version}: {longest:?}");
+        }
+    }
+}
+
+/// The content of the longest record, in bytes.
+fn longest_record(mut bytes: &[u8]) -> usize {
+    let mut longest = 0;
+    while let [_, _, _, high, low, ..] = *bytes {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        longest = longest.max(length);
+        bytes = &bytes[5 + length..];
+    }
+    longest
 }

@@ -34,6 +34,8 @@ struct World {
     server: Option<Server>,
     /// Sessions that the server's side keeps outside.
     outside: Vec<NewSession>,
+    /// How many sessions the client told of in its last connection.
+    told: usize,
 }
 
 impl World {
@@ -52,6 +54,7 @@ impl World {
             server_options: fixtures::server(),
             server: None,
             outside: Vec::new(),
+            told: 0,
             version,
             clock,
         }
@@ -94,6 +97,8 @@ impl World {
             }
         }
         assert_eq!(pair.errors(), (None, None));
+        let of_client = events(&mut pair.client);
+        self.told = of_client.iter().filter(|event| matches!(event, Event::Session(_))).count();
         assert!(secure && pair.client.authorized());
         assert_eq!(pair.client.is_session_reused(), pair.server.is_session_reused(), "both ends say the same");
         assert_eq!(pair.client.protocol(), Some(self.version));
@@ -168,7 +173,12 @@ fn a_session_is_resumed_on_the_same_terms_only() {
             before(&mut world);
             let (resumed, session) = world.connect(None);
             assert!(!resumed, "{version}: {what}: the first is no resumption");
-            assert!(session.is_some(), "{version}: {what}: there is a session");
+            // What TLS 1.3 resumes by is a ticket, whatever stands in it (RFC 8446 section 4.6.1).
+            let without_tickets = version == Version::Tls13 && !world.server_options.tickets;
+            assert_eq!(session.is_some(), !without_tickets, "{version}: {what}: there is a session");
+            if without_tickets {
+                continue;
+            }
             between(&mut world);
             let (resumed, next) = world.connect(session);
             assert_eq!(resumed, *expected, "{version}: {what}");
@@ -206,6 +216,21 @@ fn a_session_of_tls13_serves_once_and_one_of_tls12_many_times() {
         let (_, session) = world.connect(None);
         assert!(world.connect(session.clone()).0, "{version}");
         assert_eq!(world.connect(session).0, again, "{version}");
+    }
+}
+
+#[test]
+fn a_resumption_of_tls12_tells_of_a_session_where_a_ticket_came() {
+    for (tickets, expected) in [(true, 1), (false, 0)] {
+        let mut world = World::new(Version::Tls12);
+        world.server_options.tickets = tickets;
+        world.client.session_event = true;
+        let (_, session) = world.connect(None);
+        assert_eq!(world.told, 1, "the full handshake, tickets: {tickets}");
+        let (resumed, next) = world.connect(session);
+        assert!(resumed && next.is_some(), "tickets: {tickets}");
+        assert_eq!(world.told, expected, "the resumption, tickets: {tickets}");
+        assert!(world.connect(next).0, "and again, tickets: {tickets}");
     }
 }
 
