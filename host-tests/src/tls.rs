@@ -65,6 +65,8 @@ pub struct ContextOptions {
     pub ticket_keys: Option<Vec<u8>>,
     /// Whether the server's order of suites wins.
     pub honor_cipher_order: Option<bool>,
+    /// Whether TLS 1.2 needs extended master secret.
+    pub require_ems: bool,
     /// How certificates may be compressed.
     pub certificate_compression: Vec<CertificateCompression>,
     /// The lowest version.
@@ -136,6 +138,7 @@ impl ContextOptions {
         let mut made = guest_tls_wasmtime::ContextOptions::new()
             .allow_partial_trust_chain(self.allow_partial_trust_chain)
             .compat(self.compat)
+            .require_ems(self.require_ems)
             .certificate_compression(self.certificate_compression.clone());
         for certificate in &self.certificates {
             made = made.cert(certificate.clone());

@@ -304,7 +304,7 @@ async fn renegotiation_by_server() -> Result<()> {
     talk.drop(&mut guest.tls).await
 }
 
-fn node_peer(script: &str) -> Result<Peer> {
+pub(super) fn node_peer(script: &str) -> Result<Peer> {
     let (identity, root) = (Kind::P256.server(), Kind::P256.authority());
     let quoted = |text: &str| Value::from(text).to_string();
     let constants = format!(

@@ -2,6 +2,7 @@
 
 mod handshakes;
 mod limits;
+mod master_secret;
 mod options;
 mod questions;
 mod sessions;
@@ -17,7 +18,17 @@ use host_tests::tls::{ContextOptions, PairOptions, ProtocolVersion, Server, Tls}
 use tokio::net::{TcpListener, TcpStream};
 
 fn main() {
-    table::main([sessions::rows(), questions::rows(), handshakes::rows(), limits::rows(), options::rows()].concat());
+    table::main(
+        [
+            sessions::rows(),
+            questions::rows(),
+            handshakes::rows(),
+            master_secret::rows(),
+            limits::rows(),
+            options::rows(),
+        ]
+        .concat(),
+    );
 }
 
 /// The component in an instance of its own, with the options of its connections.

@@ -221,7 +221,13 @@ fn refusals() -> Vec<Refusal> {
                 116,
                 Some("peer did not return a certificate"),
             ))
-            .theirs(Says::Alert(116)),
+            .theirs(Says::Alert(116))
+            // 116 is of TLS 1.3.
+            .in_version(
+                Version::Tls12,
+                Says::Code("ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE", 40, Some("peer did not return a certificate")),
+                Says::Alert(40),
+            ),
         refusal("a server that does not know our authority", "", Client, |_, client, server| {
             client.identity = Some(Kind::P384.client());
             ask(server);
@@ -258,6 +264,11 @@ impl Refusal {
 
     fn except(mut self, peer: Peer, ours: Says, theirs: Says) -> Refusal {
         self.except.extend([Version::Tls12, Version::Tls13].map(|version| (peer, version, ours, theirs)));
+        self
+    }
+
+    fn in_version(mut self, version: Version, ours: Says, theirs: Says) -> Refusal {
+        self.except.extend(PEERS.map(|peer| (peer, version, ours, theirs)));
         self
     }
 
