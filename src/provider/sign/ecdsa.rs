@@ -4,11 +4,13 @@
 //! that strikes while the same message is signed twice gives the key away.
 
 use core::error::Error as _;
-use core::fmt;
+use core::{fmt, iter};
 use std::sync::Arc;
 
 use ecdsa::signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
-use elliptic_curve::SecretKey;
+use elliptic_curve::array::typenum::Unsigned;
+use elliptic_curve::sec1::{ModulusSize, ValidatePublicKey};
+use elliptic_curve::{FieldBytesSize, SecretKey};
 use p384::NistP384;
 use p521::NistP521;
 use rsa::pkcs8::{AssociatedOid, PrivateKeyInfoRef};
@@ -16,20 +18,23 @@ use rustls::sign::{Signer, SigningKey, public_key_to_spki};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::{AlgorithmIdentifier, SubjectPublicKeyInfoDer, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
 
 use super::{failed, refused};
+use crate::certificate::der;
 use crate::provider::p256::{self, P256};
 use crate::provider::random::Rng;
 
 /// The key of PKCS#8 with `id-ecPublicKey`, which names its curve (RFC 5480 section 2.1.1).
 pub(super) fn from_pkcs8(info: PrivateKeyInfoRef<'_>) -> Result<Arc<dyn SigningKey>, Error> {
     let curve = info.algorithm.parameters_oid().map_err(|_| refused("its elliptic curve has no name"))?;
+    let key = info.private_key.as_bytes();
     if curve == P256::OID {
-        key::<P256, _>(SecretKey::try_from(info))
+        key_on::<P256>(key)
     } else if curve == NistP384::OID {
-        key::<NistP384, _>(SecretKey::try_from(info))
+        key_on::<NistP384>(key)
     } else if curve == NistP521::OID {
-        key::<NistP521, _>(SecretKey::try_from(info))
+        key_on::<NistP521>(key)
     } else {
         Err(refused(&format!("its curve {curve} is none of P-256, P-384 and P-521")))
     }
@@ -39,10 +44,38 @@ pub(super) fn from_pkcs8(info: PrivateKeyInfoRef<'_>) -> Result<Arc<dyn SigningK
 ///
 /// It may leave its curve out. Then the length decides, hence the order: a scalar shorter than its curve is padded.
 pub(super) fn from_sec1(der: &[u8]) -> Result<Arc<dyn SigningKey>, Error> {
-    key::<P256, _>(SecretKey::from_sec1_der(der))
-        .or_else(|_| key::<NistP384, _>(SecretKey::from_sec1_der(der)))
-        .or_else(|_| key::<NistP521, _>(SecretKey::from_sec1_der(der)))
+    key_on::<P256>(der)
+        .or_else(|_| key_on::<NistP384>(der))
+        .or_else(|_| key_on::<NistP521>(der))
         .map_err(|_| refused("it is not a valid EC key on P-256, P-384 or P-521"))
+}
+
+/// An `ECPrivateKey` whose scalar has `length` octets. RFC 5915 section 3 wants as many as the order of the curve has; GnuTLS writes
+/// a zero more where the first bit is set, and leaves out those in front, as in an INTEGER. None where it is longer.
+fn of_length(der: &[u8], length: usize) -> Option<Zeroizing<Vec<u8>>> {
+    let mut fields = der::Reader::new(der::only(der, der::SEQUENCE)?);
+    let version = fields.read().filter(|version| version.tag == der::INTEGER)?;
+    let written = fields.expect(der::OCTET_STRING)?;
+    let mut rest = Vec::new();
+    while !fields.is_empty() {
+        rest.extend_from_slice(fields.read()?.whole);
+    }
+    // That a key has zeros in front, its file shows to whoever sees how long it is.
+    let zeros = written.iter().take_while(|octet| **octet == 0).count();
+    let scalar = &written[zeros.min(written.len().saturating_sub(1))..];
+    let padding = length.checked_sub(scalar.len())?;
+    let content = version.whole.len() + 2 + length + rest.len();
+    let mut key = Zeroizing::new(Vec::with_capacity(content + 4));
+    match u8::try_from(content).ok()? {
+        short @ ..=0x7f => key.extend([der::SEQUENCE, short]),
+        long => key.extend([der::SEQUENCE, 0x81, long]),
+    }
+    key.extend_from_slice(version.whole);
+    key.extend([der::OCTET_STRING, u8::try_from(length).ok()?]);
+    key.extend(iter::repeat_n(0, padding));
+    key.extend_from_slice(scalar);
+    key.extend_from_slice(&rest);
+    Some(key)
 }
 
 /// A curve, and how it signs in TLS.
@@ -102,11 +135,14 @@ macro_rules! curve {
 curve!(NistP384, p384, Sha384, ECDSA_NISTP384_SHA384, ECDSA_P384);
 curve!(NistP521, p521, Sha512, ECDSA_NISTP521_SHA512, ECDSA_P521);
 
-fn key<C, E>(secret: Result<SecretKey<C>, E>) -> Result<Arc<dyn SigningKey>, Error>
+fn key_on<C>(sec1: &[u8]) -> Result<Arc<dyn SigningKey>, Error>
 where
-    C: Curve,
+    C: Curve + AssociatedOid + ValidatePublicKey,
+    FieldBytesSize<C>: ModulusSize,
 {
-    let secret = secret.map_err(|_| refused("it is not a valid EC key of the curve it names"))?;
+    let sec1 = of_length(sec1, FieldBytesSize::<C>::USIZE);
+    let secret = sec1.and_then(|sec1| SecretKey::<C>::from_sec1_der(&sec1).ok());
+    let secret = secret.ok_or_else(|| refused("it is not a valid EC key of the curve it names"))?;
     let key = C::Key::from(secret);
     let spki = public_key_to_spki(&C::ALGORITHM, C::public_key(&key));
     Ok(Arc::new(EcdsaKey::<C> { key: Arc::new(key), spki }))
