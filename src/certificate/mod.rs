@@ -9,13 +9,12 @@ pub(crate) mod general_names;
 mod host_name;
 mod keys;
 pub(crate) mod names;
+pub(crate) mod pem;
 mod text;
 mod time;
+pub(crate) mod webpki;
 mod x509;
 
-use base64ct::{Base64, Encoding};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
@@ -110,46 +109,43 @@ impl Certificate {
     ///
     /// Error: [`ErrorCode::ErrTlsInvalidCertificate`].
     pub fn parse(file: &[u8]) -> Result<Self, Error> {
-        let is_pem = file.windows(PEM_START.len()).any(|window| window == PEM_START);
-        let (der, what) = match is_pem {
-            true => match CertificateDer::from_pem_slice(file) {
-                Ok(der) => (der, "The PEM section"),
-                Err(cause) => {
-                    return Err(Error::new(
-                        ErrorCode::ErrTlsInvalidCertificate,
-                        format!("The file has no readable -----BEGIN CERTIFICATE----- section: {cause}."),
-                    ));
-                }
-            },
-            false => (CertificateDer::from(file), "The file is not PEM, and"),
-        };
-        match X509::new(&der) {
-            Some(_) => Ok(Self::new(&der)),
-            None => Err(Error::new(
-                ErrorCode::ErrTlsInvalidCertificate,
-                format!("{what} is not a readable X.509 certificate in DER (RFC 5280 section 4.1)."),
-            )),
+        let invalid = |message| Error::new(ErrorCode::ErrTlsInvalidCertificate, message);
+        if !pem::looks_like_pem(file) {
+            return X509::new(file).map(|_| Self::new(file)).ok_or_else(|| {
+                invalid(format!(
+                    "The file {} a readable X.509 certificate in DER (RFC 5280 section 4.1).",
+                    pem::neither_pem_nor(file)
+                ))
+            });
         }
+        let section = match pem::sections(file, pem::CERTIFICATE_LABELS).next() {
+            Some(Ok(section)) => section,
+            Some(Err(cause)) => return Err(invalid(format!("The file is not readable PEM: {cause}."))),
+            None => {
+                return Err(invalid(format!(
+                    "The file has no certificate: expected -----BEGIN CERTIFICATE-----, found {}.",
+                    pem::labels(file)
+                )));
+            }
+        };
+        let (der, _) = section.certificate();
+        X509::new(der).map(|_| Self::new(der)).ok_or_else(|| {
+            invalid(format!(
+                "The PEM section in line {} is not a readable X.509 certificate in DER (RFC 5280 section 4.1).",
+                section.line
+            ))
+        })
     }
-}
-
-/// A certificate in PEM (RFC 7468), in lines of 64 characters.
-pub(crate) fn pem(der: &[u8]) -> String {
-    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in der.chunks(48) {
-        pem += &Base64::encode_string(line);
-        pem.push('\n');
-    }
-    pem + "-----END CERTIFICATE-----\n"
 }
 
 /// What OpenSSL prints of a time that is none.
 const BAD_TIME: &str = "Bad time value";
-const PEM_START: &[u8] = b"-----BEGIN ";
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject;
 
     use super::*;
 
@@ -191,10 +187,11 @@ mod tests {
     fn what_is_no_certificate_is_told() {
         #[rustfmt::skip]
         let rows: &[(&str, &[u8], &str)] = &[
-            ("no bytes", b"", "not PEM, and is not a readable X.509 certificate"),
-            ("another section", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no readable -----BEGIN CERTIFICATE-----"),
-            ("no end", b"-----BEGIN CERTIFICATE-----\nAAAA\n", "no readable -----BEGIN CERTIFICATE-----"),
-            ("something else in the section", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "The PEM section is not"),
+            ("no bytes", b"", "neither PEM nor a readable X.509 certificate"),
+            ("UTF-16", b"\xff\xfe-\0-\0", "is text in UTF-16"),
+            ("another section", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "expected -----BEGIN CERTIFICATE-----, found PRIVATE KEY"),
+            ("no end", b"-----BEGIN CERTIFICATE-----\nAAAA\n", "the section that begins in line 1 has no -----END line"),
+            ("something else in the section", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "The PEM section in line 1 is not"),
         ];
         for (what, file, expected) in rows {
             let error = Certificate::parse(file).expect_err(what);
@@ -215,12 +212,6 @@ mod tests {
             bytes.truncate(cut.max(place));
             prop_assert_eq!(&Certificate::new(&bytes).raw, &bytes);
             let _ = check_server_identity("server.test", &bytes);
-        }
-
-        #[test]
-        fn pem_of_any_bytes_gives_them_back(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let read = CertificateDer::from_pem_slice(pem(&bytes).as_bytes()).map(|der| der.to_vec());
-            prop_assert_eq!(read.ok(), Some(bytes));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The files with certificate revocation lists (row O5). What is in a list, and which of them counts for a
 //! certificate, `verify` knows.
 
-use super::pem;
+use crate::certificate::pem;
 use crate::error::{Error, ErrorCode};
 use crate::verify::RevocationList;
 
@@ -46,7 +46,9 @@ fn lists_of(file: &[u8]) -> Result<Vec<RevocationList>, String> {
             Err(cause) => Err(format!("it is not PEM, and {cause}")),
         };
     }
-    let sections = pem::sections(file, &[LABEL]).map_err(|cause| format!("it is not readable PEM: {cause}"))?;
+    let sections = pem::sections(file, &[LABEL])
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|cause| format!("it is not readable PEM: {cause}"))?;
     if sections.is_empty() {
         return Err(format!("it has no -----BEGIN {LABEL}----- section, but {}", pem::labels(file)));
     }

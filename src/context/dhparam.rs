@@ -3,7 +3,7 @@
 use der::Decode;
 use der::asn1::UintRef;
 
-use super::pem;
+use crate::certificate::pem;
 use crate::error::{Error, ErrorCode};
 
 /// What the user is told of parameters that are good.
@@ -20,14 +20,15 @@ pub(super) fn check(file: &[u8]) -> Result<(), Error> {
     }
     let bits = match pem::looks_like_pem(file) {
         true => {
-            let sections =
-                pem::sections(file, LABELS).map_err(|cause| invalid(&format!("is not readable PEM: {cause}")))?;
-            let section = sections.first().ok_or_else(|| {
-                invalid(&format!(
-                    "has no parameters: expected -----BEGIN DH PARAMETERS-----, found {}",
-                    pem::labels(file)
-                ))
-            })?;
+            let section = pem::sections(file, LABELS)
+                .next()
+                .ok_or_else(|| {
+                    invalid(&format!(
+                        "has no parameters: expected -----BEGIN DH PARAMETERS-----, found {}",
+                        pem::labels(file)
+                    ))
+                })?
+                .map_err(|cause| invalid(&format!("is not readable PEM: {cause}")))?;
             prime_bits(&section.data)
         }
         false => prime_bits(file),

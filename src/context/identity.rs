@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use rustls::crypto::KeyProvider;
 use rustls::server::ClientHello;
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{CipherSuite, Error as TlsError, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::CertificateDer;
-use webpki::EndEntityCert;
 
 use super::keys::PrivateKey;
 use super::pkcs12::{self, Pfx};
 use super::secret::SecretFile;
 use super::sigalgs::Restricted;
 use super::{keys, pem};
+use crate::certificate::X509;
 use crate::error::{Error, ErrorCode};
 
 /// All certificates of a context, each with its chain and its key. Chooses the one that suits the peer.
@@ -39,22 +39,29 @@ impl Identities {
             return Err(errors);
         }
 
-        let mut identities = match pair_up(chains, keys, provider) {
+        let others = match pair_up(chains, keys, provider) {
             (identities, wrong) if wrong.is_empty() => identities,
             (_, wrong) => return Err(wrong),
         };
-        let mut authorities = Vec::new();
-        for Pfx { keys, certificates } in pfxs {
-            match chains_of(certificates, &keys, provider) {
+        // In Node, a PKCS#12 file takes the place of a certificate with the same kind of key.
+        let (mut identities, mut authorities) = (Vec::new(), Vec::new());
+        let count = pfxs.len();
+        for (Pfx { keys, certificates }, number) in pfxs.into_iter().zip(1..) {
+            let wrong = match chains_of(certificates, &keys, provider) {
                 Ok((chains, more)) => {
                     let (more_identities, wrong) = pair_up(chains, keys, provider);
                     identities.extend(more_identities);
                     authorities.extend(more);
-                    errors.extend(wrong);
+                    wrong
                 }
-                Err(wrong) => errors.extend(wrong),
-            }
+                Err(wrong) => wrong,
+            };
+            errors.extend(wrong.into_iter().map(|mut error| {
+                error.message = format!("PKCS#12 file {number} of {count}: {}", error.message);
+                error
+            }));
         }
+        identities.extend(others);
         if errors.is_empty() { Ok((Self(identities), authorities)) } else { Err(errors) }
     }
 
@@ -138,13 +145,13 @@ fn chains_of(
         .iter()
         .zip(1..)
         .map(|(certificate, number)| {
-            let certificate = EndEntityCert::try_from(certificate).map_err(|cause| {
+            let certificate = X509::new(certificate).ok_or_else(|| {
                 Error::new(
                     ErrorCode::ErrTlsInvalidCertificate,
-                    format!("Certificate {number} of the PKCS#12 file is not a readable X.509 certificate: {cause}."),
+                    format!("Certificate {number} of the file is not a readable X.509 certificate."),
                 )
             })?;
-            Ok((certificate.subject().to_vec(), certificate.issuer().to_vec()))
+            Ok((certificate.subject.to_vec(), certificate.issuer.to_vec()))
         })
         .collect::<Vec<Result<_, Error>>>();
     let errors: Vec<_> = names.iter().filter_map(|name| name.clone().err()).collect();
@@ -155,11 +162,7 @@ fn chains_of(
 
     // What is wrong with a key is told when it is put together with its chain.
     let signers: Vec<_> = keys.iter().filter_map(|key| provider.load_private_key(key.clone_key()).ok()).collect();
-    let is_leaf = |certificate: &CertificateDer<'static>| {
-        let of =
-            |signer: &Arc<_>| CertifiedKey::new(vec![certificate.clone()], Arc::clone(signer)).keys_match().is_ok();
-        signers.iter().any(of)
-    };
+    let is_leaf = |certificate: &CertificateDer<'static>| signers.iter().any(|signer| has_key(certificate, &**signer));
     let (leaves, others): (Vec<_>, Vec<_>) = (0..certificates.len()).partition(|at| is_leaf(&certificates[*at]));
     let signs_itself = |at: &usize| names[*at].0 == names[*at].1;
     let (authorities, intermediates): (Vec<_>, Vec<_>) = others.into_iter().partition(signs_itself);
@@ -206,20 +209,23 @@ fn pair_up(
 
     let mut identities = Vec::new();
     for (chain, number) in chains.into_iter().zip(1..) {
-        // A key may stand behind several certificates, and may be given with each of them.
-        let mut matching = signers
-            .iter_mut()
-            .filter(|(_, signer, _)| CertifiedKey::new(chain.clone(), signer.clone()).keys_match().is_ok());
-        match matching.next() {
-            Some((_, signer, used)) => {
+        let mut matching = None;
+        for (_, signer, used) in &mut signers {
+            if chain.first().is_some_and(|leaf| has_key(leaf, &**signer)) {
+                // A key may be given again for each of its certificates.
                 *used = true;
-                matching.for_each(|(_, _, used)| *used = true);
-                identities.push(Arc::new(CertifiedKey::new(chain.clone(), signer.clone())));
+                matching.get_or_insert_with(|| signer.clone());
             }
-            None => errors.push(mismatch(format!(
-                "Certificate {number} has no private key: none of the {} given has its public key.",
-                signers.len()
-            ))),
+        }
+        match matching {
+            Some(signer) => identities.push(Arc::new(CertifiedKey::new(chain, signer))),
+            None => errors.push(mismatch(match signers.len() {
+                0 => format!("Certificate {number} has no private key: no key was given."),
+                1 => format!("Certificate {number} has no private key: the key given has another public key."),
+                count => {
+                    format!("Certificate {number} has no private key: none of the {count} given has its public key.")
+                }
+            })),
         }
     }
     // A wrong pair is one mistake: it is told once, by its certificate.
@@ -231,6 +237,13 @@ fn pair_up(
         );
     }
     (identities, errors)
+}
+
+/// Whether a certificate was made for this key. webpki, which rustls would ask, reads no certificate of version 1 and none above
+/// 64 KiB; who sends one of these may have peers that do.
+fn has_key(certificate: &CertificateDer<'_>, signer: &dyn SigningKey) -> bool {
+    let certified = X509::new(certificate).map(|x509| x509.spki.to_vec());
+    signer.public_key().is_some_and(|own| certified.is_some_and(|certified| own.as_ref() == certified))
 }
 
 fn mismatch(message: String) -> Error {
@@ -259,6 +272,7 @@ mod tests {
     use rustls::{CipherSuite as Suite, SignatureScheme as Scheme};
 
     use super::*;
+    use crate::certificate::der;
 
     const CERTS: [&[u8]; 3] = [fixture!("rsa.cert.pem"), fixture!("ed25519.cert.pem"), fixture!("p256.cert.pem")];
     /// In another order than the certificates.
@@ -320,6 +334,73 @@ mod tests {
         assert_eq!(ecdsa.map(|identity| identity.cert.len()), Some(1), "the authority is not sent");
         assert_eq!(leaf(identities.for_client(&[Scheme::RSA_PSS_SHA256], &[TLS13])), Some(certificate(0)));
         assert_eq!(authorities, pem::certificates(fixture!("ca.pem")).expect("it is one"));
+    }
+
+    #[test]
+    fn each_certificate_has_its_key_also_where_a_key_is_there_for_several() {
+        let certs = |list: &[&[u8]]| list.iter().map(|file| file.to_vec()).collect::<Vec<_>>();
+        let keys = |list: &[&[u8]]| list.iter().map(|file| SecretFile::from(file.to_vec())).collect::<Vec<_>>();
+        let [rsa, ed25519, p256] = CERTS;
+        let [p256_key, rsa_key, _] = KEYS;
+        let old: &[u8] = fixture!("p256.v1.cert.pem");
+        type Row<'a> = (&'a str, &'a [&'a [u8]], &'a [&'a [u8]], Result<usize, &'a str>);
+        #[rustfmt::skip]
+        let rows: [Row<'_>; 8] = [
+            ("one key for two certificates", &[p256, old], &[p256_key], Ok(2)),
+            ("the same key for each of two", &[p256, old], &[p256_key, p256_key], Ok(2)),
+            ("the same key twice for one", &[p256], &[p256_key, p256_key], Ok(1)),
+            ("a certificate of version 1", &[old], &[p256_key], Ok(1)),
+            ("a key without a certificate", &[p256], &[p256_key, rsa_key], Err("Private key 2 belongs to none")),
+            ("a certificate without a key", &[p256, rsa], &[p256_key], Err("Certificate 2 has no private key: the key given has another")),
+            ("no key at all", &[p256], &[], Err("Certificate 1 has no private key: no key was given.")),
+            ("others' keys", &[ed25519], &[p256_key, rsa_key], Err("Certificate 1 has no private key: none of the 2 given")),
+        ];
+        for (what, list, key_files, expected) in rows {
+            match (Identities::new(&certs(list), &keys(key_files), &[], key_provider()), expected) {
+                (Ok((identities, _)), Ok(count)) => assert_eq!(identities.0.len(), count, "{what}"),
+                (Err(errors), Err(text)) => assert!(errors[0].message.contains(text), "{what}: {errors:?}"),
+                (found, _) => panic!("{what}: {:?}", found.map(|(identities, _)| identities.0.len())),
+            }
+        }
+    }
+
+    /// What stands in a certificate is no matter of its key: one of 70,000 bytes more has it too. webpki reads none above 64 KiB.
+    #[test]
+    fn a_certificate_above_64_kib_has_its_key() {
+        let leaf = certificate(2);
+        let x509 = X509::new(&leaf).expect("it is one");
+        let element = |tag: u8, content: &[u8]| {
+            let octets = content.len().to_be_bytes();
+            let octets = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
+            match content.len() {
+                short @ ..=0x7f => [&[tag, short as u8], content].concat(),
+                _ => [&[tag, 0x80 | octets.len() as u8], octets, content].concat(),
+            }
+        };
+        let comment = element(0x30, &[&[0x06, 3, 0x55, 0x1d, 0x63][..], &element(0x04, &vec![b'x'; 70_000])].concat());
+        // All fields up to the key, and then the extension; the signature is wrong then, which nobody asks who sends it.
+        let end = x509.spki.as_ptr() as usize + x509.spki.len() - x509.tbs.as_ptr() as usize;
+        let fields = &x509.tbs[x509.tbs.len() - der::only(x509.tbs, der::SEQUENCE).expect("it is one").len()..end];
+        let tbs = element(0x30, &[fields, &element(0xa3, &element(0x30, &comment))].concat());
+        let signature = element(0x03, &[&[0], x509.signature].concat());
+        let big = element(0x30, &[&tbs[..], &element(0x30, x509.signature_algorithm), &signature].concat());
+        let keys = [SecretFile::from(KEYS[0].to_vec())];
+        let (identities, _) =
+            Identities::new(std::slice::from_ref(&big), &keys, &[], key_provider()).expect("it has its key");
+        assert!(big.len() > 1 << 16 && identities.0.len() == 1);
+    }
+
+    #[test]
+    fn a_pfx_stands_beside_certificates_and_comes_before_them() {
+        let word = "Grüße".as_bytes().to_vec();
+        let pfx = SecretFile { file: fixture!("modern.p12").to_vec().into(), passphrase: Some(word.into()) };
+        let (certs, keys) = ([CERTS[0].to_vec(), fixture!("p256.v1.cert.pem").to_vec()], [KEYS[1], KEYS[0]]);
+        let keys = keys.map(|key| SecretFile::from(key.to_vec()));
+        let (identities, authorities) = Identities::new(&certs, &keys, &[pfx], key_provider()).expect("all are good");
+        assert_eq!((identities.0.len(), authorities.len()), (3, 1));
+        let ecdsa = identities.for_client(&[Scheme::ECDSA_NISTP256_SHA256], &[TLS13]);
+        assert_eq!(leaf(ecdsa), Some(certificate(2)), "the one of the PKCS#12 file");
+        assert_eq!(leaf(identities.for_client(&[Scheme::RSA_PSS_SHA256], &[TLS13])), Some(certificate(0)));
     }
 
     fn three() -> Identities {

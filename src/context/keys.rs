@@ -7,8 +7,8 @@ use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
 
 use super::pbe::{self, Failure, Work};
-use super::pem::{self, Section};
 use super::secret::SecretFile;
+use crate::certificate::pem::{self, Section};
 use crate::error::{Error, ErrorCode};
 
 /// A private key that is wiped when it is dropped.
@@ -31,6 +31,7 @@ pub(super) fn private_keys(file: &SecretFile) -> Result<Vec<PrivateKey>, Vec<Err
     }
 
     let sections = pem::sections(file, LABELS)
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|cause| vec![invalid(format!("The file with the private key is not readable PEM: {cause}."))])?;
     if sections.is_empty() {
         return Err(vec![invalid(format!(
@@ -56,7 +57,7 @@ pub(super) fn decrypt_pkcs8(
     work: &mut Work,
 ) -> Result<PrivateKey, Failure> {
     let EncryptedPrivateKeyInfo { algorithm, data } = EncryptedPrivateKeyInfo::from_der(encrypted)
-        .map_err(|_| Failure::Malformed("its outer structure, an EncryptedPrivateKeyInfo"))?;
+        .map_err(|_| Failure::Malformed("its outer structure (RFC 5958 section 3)"))?;
     decrypted(&pbe::decrypt(algorithm, data.as_bytes(), passphrase, work)?)
 }
 
@@ -71,14 +72,14 @@ fn from_section(section: &Section<'_>, passphrase: Option<&[u8]>, work: &mut Wor
             Ok(decrypt_pkcs8(&section.data, Some(passphrase), work)?)
         }
         // Which of the three formats it is, the key says better than the label.
-        _ => plain(&section.data).ok_or(Why::NotAKey("has a PEM section that holds no private key")),
+        _ => plain(&section.data).ok_or(Why::NotAKey("has", "a PEM section that holds no private key")),
     }
 }
 
 fn from_der(der: &[u8], passphrase: Option<&[u8]>, work: &mut Work) -> Result<PrivateKey, Why> {
     match EncryptedPrivateKeyInfo::from_der(der) {
         Ok(_) => Ok(decrypt_pkcs8(der, Some(passphrase.ok_or(Why::NoPassphrase)?), work)?),
-        Err(_) => plain(der).ok_or(Why::NotAKey("is neither PEM nor a private key in DER")),
+        Err(_) => plain(der).ok_or(Why::NotAKey(pem::neither_pem_nor(der), "a private key in DER")),
     }
 }
 
@@ -95,7 +96,7 @@ fn plain(der: &[u8]) -> Option<PrivateKey> {
 /// Why there is no key.
 enum Why {
     NoPassphrase,
-    NotAKey(&'static str),
+    NotAKey(&'static str, &'static str),
     Failed(Failure),
 }
 
@@ -112,7 +113,7 @@ impl Why {
                 ErrorCode::ErrMissingPassphrase,
                 format!("{what} is encrypted, and no passphrase was given with it."),
             ),
-            Self::NotAKey(why) => invalid(format!("{what} {why}: expected PKCS#8, PKCS#1 or SEC1.")),
+            Self::NotAKey(is, why) => invalid(format!("{what} {is} {why}: expected PKCS#8, PKCS#1 or SEC1.")),
             Self::Failed(Failure::BadDecrypt) => Error::new(
                 ErrorCode::ErrOsslBadDecrypt,
                 format!(
@@ -160,12 +161,18 @@ mod tests {
     fn keys_are_read_in_every_form_or_what_is_wrong_is_said() {
         use ErrorCode::*;
         #[rustfmt::skip]
-        let rows: [Row; 35] = [
+        let rows: [Row; 41] = [
             ("PKCS#8", fixture!("p256.pem"), None, Ok(1)),
             ("PKCS#8 of RSA", fixture!("rsa.pem"), None, Ok(1)),
             ("PKCS#8 of Ed25519", fixture!("ed25519.pem"), None, Ok(1)),
             ("PKCS#1", fixture!("rsa.pkcs1.pem"), None, Ok(1)),
             ("SEC1 after EC PARAMETERS", fixture!("p256.sec1.pem"), None, Ok(1)),
+            ("GnuTLS's P-256 with a zero in front", fixture!("gnutls.p256.33.pem"), None, Ok(1)),
+            ("GnuTLS's P-256 without its zero", fixture!("gnutls.p256.31.pem"), None, Ok(1)),
+            ("GnuTLS's P-384 with a zero in front", fixture!("gnutls.p384.49.pem"), None, Ok(1)),
+            ("GnuTLS's P-521 without its zero", fixture!("gnutls.p521.65.pem"), None, Ok(1)),
+            ("GnuTLS's encrypted PKCS#8", fixture!("gnutls.p256.pkcs8.pem"), WORD, Ok(1)),
+            ("a byte order mark", b"\xef\xbb\xbf-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", None, Err((ErrTlsInvalidKey, "holds no private key"))),
             ("a passphrase that is not needed", fixture!("p256.pem"), WORD, Ok(1)),
             ("PBKDF2 with SHA-256, AES-256", fixture!("pbkdf2-aes256-sha256.pem"), WORD, Ok(1)),
             ("PBKDF2 with SHA-1, AES-128", fixture!("pbkdf2-aes128-sha1.pem"), WORD, Ok(1)),

@@ -8,6 +8,7 @@ macro_rules! fixture {
     };
 }
 
+mod ber;
 mod bindings;
 mod ciphers;
 mod compression;
@@ -25,6 +26,7 @@ mod roots;
 mod secret;
 mod sessions;
 mod sigalgs;
+mod trusted;
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub use compression::CertificateCompression;
 pub(crate) use crls::Crls;
 pub(crate) use identity::Identities;
 use policy::Policy;
+use roots::Authorities;
 pub(crate) use roots::Roots;
 pub use roots::root_certificates;
 pub use secret::{Secret, SecretFile};
@@ -55,7 +58,8 @@ pub struct ContextOptions {
     pub certs: Vec<Vec<u8>>,
     /// Files with private keys, in PEM or DER, plain or encrypted (row O1).
     pub keys: Vec<SecretFile>,
-    /// PKCS#12 files (row O3). They exclude `certs`, `keys` and `cas`.
+    /// PKCS#12 files (row O3). Their keys come before `keys` where both suit a peer; their authorities are trusted besides `cas`, or
+    /// besides Mozilla's roots.
     pub pfxs: Vec<SecretFile>,
     /// Files with trust anchors, in PEM or DER; they replace Mozilla's roots (row O4).
     pub cas: Vec<Vec<u8>>,
@@ -120,6 +124,7 @@ pub enum Version {
 pub struct Context {
     identities: Arc<Identities>,
     roots: Arc<Roots>,
+    client_roots: Arc<Roots>,
     crls: Crls,
     compat: bool,
     provider: Arc<CryptoProvider>,
@@ -138,25 +143,24 @@ impl Context {
     /// Makes a context, or says all that is wrong with the options.
     pub fn new(options: &ContextOptions) -> Result<Self, Vec<Error>> {
         let policy = Policy::new(options);
-        let roots = Roots::new(&options.cas, options.allow_partial_trust_chain);
+        let authorities = Authorities::read(&options.cas);
         let crls = Crls::new(&options.crls);
         let key_provider = crate::provider::crypto_provider().key_provider;
         let identities = Identities::new(&options.certs, &options.keys, &options.pfxs, key_provider);
-        let excluded = pfx_excludes(options).err();
         let dhparam = options.dhparam.as_deref().map(dhparam::check).transpose();
         let sessions =
             Sessions::new(options.session_timeout, &options.session_id_context, options.ticket_keys.as_ref());
-        let excluded: Vec<_> = excluded.into_iter().collect();
-        match (policy, roots, crls, identities, dhparam, sessions) {
-            (Ok(policy), Ok(roots), Ok(crls), Ok((identities, authorities)), Ok(dhparam), Ok(sessions))
-                if excluded.is_empty() =>
-            {
+        match (policy, authorities, crls, identities, dhparam, sessions) {
+            (Ok(policy), Ok(mut authorities), Ok(crls), Ok((identities, more)), Ok(dhparam), Ok(sessions)) => {
+                authorities.add(more);
+                let roots = |purpose| Arc::new(authorities.roots(options.allow_partial_trust_chain, purpose));
                 Ok(Self {
                     identities: Arc::new(match policy.schemes {
                         Some(schemes) => identities.restricted_to(schemes),
                         None => identities,
                     }),
-                    roots: Arc::new(roots.with(authorities)?),
+                    roots: roots(|purposes| purposes.server_auth),
+                    client_roots: roots(|purposes| purposes.client_auth),
                     crls,
                     compat: options.compat,
                     provider: Arc::new(policy.provider),
@@ -166,19 +170,24 @@ impl Context {
                     server_sessions: Arc::new(ServerSessions::new(sessions.ticket_keys.as_deref())),
                     sessions,
                     certificate_compression: options.certificate_compression.clone(),
-                    warnings: dhparam.map(|()| dhparam::NOT_USED.to_owned()).into_iter().collect(),
+                    warnings: dhparam
+                        .map(|()| dhparam::NOT_USED.to_owned())
+                        .into_iter()
+                        .chain(authorities.warnings)
+                        .collect(),
                     time: options.time.clone().unwrap_or_else(|| Arc::new(DefaultTimeProvider)),
                     bindings: Bindings::new(options),
                 })
             }
-            (policy, roots, crls, identities, dhparam, sessions) => {
-                let several = [policy.err(), roots.err(), crls.err(), identities.err(), sessions.err(), Some(excluded)];
+            (policy, authorities, crls, identities, dhparam, sessions) => {
+                let several = [policy.err(), authorities.err(), crls.err(), identities.err(), sessions.err()];
                 Err(several.into_iter().flatten().flatten().chain(dhparam.err()).collect())
             }
         }
     }
 
-    /// What the user should know of options that are good, and have no effect: sentences in English (row O9).
+    /// What the user should know of options that are good: which have no effect (row O9), and which certificates of `ca` are left
+    /// out, since they can't be read (row O4). Sentences in English.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -212,8 +221,14 @@ impl Context {
         &self.identities
     }
 
+    /// What servers' chains must lead to.
     pub(crate) fn roots(&self) -> &Arc<Roots> {
         &self.roots
+    }
+
+    /// What clients' chains must lead to: others than servers' where `BEGIN TRUSTED CERTIFICATE` says so.
+    pub(crate) fn client_roots(&self) -> &Arc<Roots> {
+        &self.client_roots
     }
 
     pub(crate) fn crls(&self) -> &Crls {
@@ -293,19 +308,6 @@ impl fmt::Display for Version {
     }
 }
 
-/// A PKCS#12 file holds keys, certificates and authorities, and is to be the only one to do so (row O3).
-fn pfx_excludes(options: &ContextOptions) -> Result<(), Error> {
-    let others = [("key", options.keys.len()), ("cert", options.certs.len()), ("ca", options.cas.len())];
-    let given: Vec<_> = others.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name).collect();
-    match options.pfxs.is_empty() || given.is_empty() {
-        true => Ok(()),
-        false => Err(Error::new(
-            ErrorCode::ErrInvalidArgValue,
-            format!("A pfx was given together with {}: it holds all of these, so give it alone.", given.join(" and ")),
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -340,7 +342,7 @@ mod tests {
         let rows: &[Row] = &[
             ("a certificate and its key", &[CERT], &[KEY], &[], &[]),
             ("nothing at all", &[], &[], &[], &[]),
-            ("a certificate and another key", &[CERT], &[OTHER_KEY], &[], &[(ErrOsslX509KeyValuesMismatch, "Certificate 1 has no private key")]),
+            ("a certificate and another key", &[CERT], &[OTHER_KEY], &[], &[(ErrOsslX509KeyValuesMismatch, "Certificate 1 has no private key: the key given")]),
             ("a certificate without a key", &[CERT], &[], &[], &[(ErrOsslX509KeyValuesMismatch, "Certificate 1")]),
             ("a key without a certificate", &[], &[KEY], &[], &[(ErrOsslX509KeyValuesMismatch, "Private key 1")]),
             ("a key in place of a certificate", &[KEY], &[], &[], &[(ErrTlsInvalidCertificate, "found PRIVATE KEY")]),
@@ -350,7 +352,7 @@ mod tests {
             ("no key", &[], &[b"hello"], &[], &[(ErrTlsInvalidKey, "neither PEM nor")]),
             ("PEM that does not end", &[b"-----BEGIN CERTIFICATE-----\nAAAA\n"], &[], &[], &[(ErrTlsInvalidCertificate, "no -----END line")]),
             ("PEM that is not base64", &[b"-----BEGIN CERTIFICATE-----\n****\n-----END CERTIFICATE-----\n"], &[], &[], &[(ErrTlsInvalidCertificate, "not base64")]),
-            ("PEM with what is no certificate", &[b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"], &[], &[], &[(ErrTlsInvalidCertificate, "Certificate 1 of the file")]),
+            ("PEM with what is no certificate", &[b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"], &[], &[], &[(ErrTlsInvalidCertificate, "Certificate 1 of the file, in line 1, is not a readable X.509 certificate")]),
             ("the second CA file is wrong", &[], &[], &[CERT, b"x"], &[(ErrTlsInvalidCertificate, "CA file 2 of 2")]),
             ("the second of two certificates is wrong", &[CERT, b"x"], &[KEY], &[], &[(ErrTlsInvalidCertificate, "File 2 of 2")]),
             ("all that is wrong is said", &[b"x"], &[b"x"], &[b"x"], &[(ErrTlsInvalidCertificate, "CA file"), (ErrTlsInvalidCertificate, "PEM"), (ErrTlsInvalidKey, "PEM")]),
@@ -366,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pfx_stands_alone_and_its_authorities_are_trusted_besides_the_others() {
+    fn a_pfx_stands_beside_all_others_and_so_do_its_authorities() {
         let pfx = SecretFile {
             file: include_bytes!("tests/fixtures/modern.p12").to_vec().into(),
             passphrase: Some("Grüße".as_bytes().to_vec().into()),
@@ -377,10 +379,75 @@ mod tests {
         assert_eq!(context.roots().anchors().len(), others.roots().anchors().len() + 1);
         assert!(!context.identities().is_empty());
 
-        let errors = Context::new(&ContextOptions { pfxs: vec![pfx], ..options(&[CERT], &[KEY], &[CERT]) });
-        let errors = errors.expect_err("it excludes all three");
-        assert_eq!(errors.iter().map(|error| error.code).collect::<Vec<_>>(), [ErrorCode::ErrInvalidArgValue]);
-        assert!(errors[0].message.contains("key and cert and ca"), "{}", errors[0]);
+        // As in Node, it stands beside all the others: its authorities beside those of `ca`, and no more of Mozilla's.
+        let all = ContextOptions { pfxs: vec![pfx.clone(), pfx], ..options(&[CERT], &[KEY], &[fixture!("ca.pem")]) };
+        let context = Context::new(&all).expect("they go together");
+        assert_eq!(context.roots().certificates().len(), 3);
+        assert!(context.roots().are_own() && context.warnings().is_empty());
+    }
+
+    #[test]
+    fn a_ca_that_can_not_be_read_is_left_out_with_a_warning_that_says_which() {
+        let ca = std::str::from_utf8(fixture!("ca.pem")).expect("it is text");
+        let not_base64 = ca.replacen('\n', "\n!", 1);
+        let not_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let half = &ca[..ca.len() / 2];
+        let long = [ca, &not_x509.repeat(20)].concat();
+        let lines = ca.lines().count();
+        #[rustfmt::skip]
+        let rows: [(&str, String, usize, Vec<String>); 6] = [
+            ("two good ones", [ca, ca].concat(), 2, vec![]),
+            ("the second is no base64", [ca, &not_base64, ca].concat(), 2, vec![format!("CA file 1 of 1: The file with the certificate is not readable PEM: the section that begins in line {} has text between its lines that is not base64. It is not trusted; the others of the file are.", lines + 1)]),
+            ("the second is no certificate", [ca, not_x509, ca].concat(), 2, vec![format!("CA file 1 of 1: Certificate 2 of the file, in line {}, is not a readable X.509 certificate. It is not trusted; the others of the file are.", lines + 1)]),
+            ("the first is no certificate", [not_x509, ca].concat(), 1, vec!["CA file 1 of 1: Certificate 1 of the file, in line 1, is not a readable X.509 certificate. It is not trusted; the others of the file are.".into()]),
+            ("the second has no end", [ca, half, "\n", ca].concat(), 2, vec![format!("CA file 1 of 1: The file with the certificate is not readable PEM: the section that begins in line {} has no -----END line. It is not trusted; the others of the file are.", lines + 1)]),
+            ("webpki reads one as no anchor", [ca, std::str::from_utf8(fixture!("no-anchor.pem")).expect("it is text")].concat(), 1, vec![format!("CA file 1 of 1: Certificate 2 of the file, in line {} (\"CN=ca\"), can't be a trust anchor: it is of version 2, and only versions 1 and 3 are read (RFC 5280 section 4.1.2.1). It is not trusted; the others of the file are.", lines + 1)]),
+        ];
+        for (what, file, count, warnings) in rows {
+            let context = Context::new(&options(&[], &[], &[file.as_bytes()])).expect(what);
+            assert_eq!(context.roots().anchors().len(), count, "{what}");
+            assert_eq!(context.warnings(), warnings, "{what}");
+        }
+        let context = Context::new(&options(&[], &[], &[long.as_bytes()])).expect("one is good");
+        assert_eq!(context.warnings().len(), 9);
+        assert!(context.warnings()[8].contains("12 more are left out"), "{:?}", context.warnings());
+    }
+
+    #[test]
+    fn files_may_begin_with_a_byte_order_mark() {
+        let marked = |file: &[u8]| [b"\xef\xbb\xbf", file].concat();
+        let with_marks = options(&[&marked(CERT)], &[&marked(KEY)], &[&marked(CERT)]);
+        let context = Context::new(&ContextOptions { dhparam: Some(marked(fixture!("dh-3072.pem"))), ..with_marks });
+        assert_eq!(context.expect("they are good").roots().certificates().len(), 1);
+        // UTF-16, as PowerShell's `>` writes it, is read by nobody, and is told.
+        let utf16 = |file: &[u8]| -> Vec<u8> {
+            [&[0xff, 0xfe][..], &file.iter().flat_map(|byte| [*byte, 0]).collect::<Vec<_>>()].concat()
+        };
+        let errors = Context::new(&options(&[&utf16(CERT)], &[&utf16(KEY)], &[&utf16(CERT)])).expect_err("UTF-16");
+        assert_eq!(errors.len(), 3);
+        assert!(errors.iter().all(|error| error.message.contains("UTF-16: save it as ASCII or UTF-8")), "{errors:?}");
+    }
+
+    #[test]
+    fn old_and_openssl_s_own_labels_are_read_and_their_trust_is_honoured() {
+        let old = String::from_utf8_lossy(fixture!("ca.pem")).replace(" CERTIFICATE", " X509 CERTIFICATE");
+        // The anchors for servers' and for clients' chains.
+        #[rustfmt::skip]
+        let rows: [(&str, &[u8], [usize; 2]); 4] = [
+            ("X509 CERTIFICATE", old.as_bytes(), [1, 1]),
+            ("trusted for servers", fixture!("ca.for-servers.pem"), [1, 0]),
+            ("not trusted for servers", fixture!("ca.not-for-servers.pem"), [0, 1]),
+            ("no CA, and trusted for clients", fixture!("p256.trusted.pem"), [0, 1]),
+        ];
+        for (what, file, expected) in rows {
+            let context = Context::new(&options(&[], &[], &[file])).expect(what);
+            assert_eq!(
+                [context.roots(), context.client_roots()].map(|roots| roots.anchors().len()),
+                expected,
+                "{what}"
+            );
+            assert!(context.roots().are_own() && context.client_roots().are_own(), "{what}");
+        }
     }
 
     #[test]
@@ -406,6 +473,72 @@ mod tests {
         }
     }
 
+    /// The first word of a message that Rust's debug output has and English has not: a name like `MaximumPathDepthExceeded`, or a
+    /// variant with its content.
+    fn debug_word(message: &str) -> Option<&str> {
+        let humps = |word: &str| {
+            let letters: Vec<_> = word.chars().collect();
+            let starts = |pair: &&[char]| pair[0].is_ascii_uppercase() && pair[1].is_ascii_lowercase();
+            letters.first().is_some_and(char::is_ascii_uppercase)
+                && letters.iter().all(char::is_ascii_alphanumeric)
+                && letters.windows(2).filter(starts).count() > 1
+        };
+        let words = message.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '#');
+        words
+            .into_iter()
+            .find(|word| humps(word))
+            .or(["Some(", "Ok(", "Err(", " { ", "[("].into_iter().find(|text| message.contains(text)))
+    }
+
+    /// Every kind of file that is broken in every place that has a sentence of its own.
+    #[test]
+    fn no_message_about_a_file_is_debug_output() {
+        assert_eq!(debug_word("It is MaximumPathDepthExceeded."), Some("MaximumPathDepthExceeded"));
+        assert_eq!(debug_word("It is TrailingData(Certificate)."), Some("TrailingData"));
+        assert_eq!(debug_word("It is PEM, OpenSSL's `keyCertSign`, of PKCS#12 (RFC 5280 section 4.1)."), None);
+        let files: [&[u8]; 12] = [
+            CERT,
+            KEY,
+            ENCRYPTED,
+            b"hello",
+            fixture!("modern.p12"),
+            fixture!("nss.p12"),
+            fixture!("no-encryption.p12"),
+            fixture!("rsa.encrypted.der"),
+            fixture!("ca.for-servers.pem"),
+            fixture!("no-anchor.pem"),
+            fixture!("rc4.p12"),
+            fixture!("dh-1024.pem"),
+        ];
+        let mut seen = std::collections::BTreeSet::new();
+        for file in files {
+            let halves = [
+                file.to_vec(),
+                file[..file.len() / 2].to_vec(),
+                [file, b"x"].concat(),
+                file.iter().rev().copied().collect(),
+            ];
+            for file in halves {
+                let secret =
+                    || SecretFile { file: file.clone().into(), passphrase: Some("Grüße".as_bytes().to_vec().into()) };
+                let all = ContextOptions {
+                    certs: vec![file.clone()],
+                    keys: vec![secret()],
+                    pfxs: vec![secret()],
+                    cas: vec![file.clone()],
+                    dhparam: Some(file.clone()),
+                    ..ContextOptions::default()
+                };
+                seen.extend(Context::new(&all).err().into_iter().flatten().map(|error| error.message));
+            }
+        }
+        assert!(seen.len() > 25, "{seen:#?}");
+        for message in seen {
+            assert_eq!(debug_word(&message), None, "{message}");
+            assert!(message.ends_with('.') && !message.contains(".."), "{message}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -424,7 +557,11 @@ mod tests {
                 let mut options = options(&[cert], &[&file], &[cert]);
                 options.ciphers = Some(list.clone());
                 options.groups = Some(list.clone());
-                prop_assert!(Context::new(&options).is_err());
+                let errors = Context::new(&options).err().unwrap_or_default();
+                prop_assert!(!errors.is_empty());
+                for Error { message, .. } in &errors {
+                    prop_assert_eq!(debug_word(message).filter(|word| !list.contains(*word)), None, "{}", message);
+                }
             }
         }
     }

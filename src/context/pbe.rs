@@ -1,7 +1,10 @@
 //! Decryption by a passphrase: PBES2 (RFC 8018), the older schemes of PKCS#12 (RFC 7292 appendix B and C), and the
-//! traditional one of OpenSSL's PEM files.
+//! traditional one of OpenSSL's PEM files. And the MAC by a passphrase of PKCS#12 files, in its two forms (RFC 7292 section 4,
+//! RFC 9579).
 //!
 //! What a file asks for in iterations and memory is limited, since a file may come from a stranger: see [`Work`].
+
+use std::ops::RangeInclusive;
 
 use aes::{Aes128, Aes192, Aes256};
 use cbc::Decryptor;
@@ -9,17 +12,29 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockCipherDecrypt, BlockModeDecrypt, InnerIvInit, KeyInit};
 use der::asn1::{ObjectIdentifier, OctetStringRef};
 use der::{Decode, Encode, Sequence};
-use des::TdesEde3;
+use des::{TdesEde2, TdesEde3};
 use hmac::{Hmac, Mac};
 use md5::Md5;
+use pbkdf2::pbkdf2_hmac;
 use pkcs5::AlgorithmIdentifierRef;
-use pkcs5::pbes2::{Kdf, PBES2_OID, Parameters, Pbkdf2Prf};
+use pkcs5::pbes2::{Kdf, PBES2_OID, Parameters, Pbkdf2Params, Pbkdf2Prf};
 use rc2::Rc2;
 use sha1::Sha1;
 use sha2::digest::Digest;
 use sha2::digest::block_api::BlockSizeUser;
 use sha2::{Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
+
+/// Checks an HMAC of its whole length, in constant time.
+macro_rules! check_hmac {
+    ($hash:ty, $key:expr, $data:expr, $mac:expr) => {
+        <Hmac<$hash> as KeyInit>::new_from_slice($key)
+            .map_err(|_| Failure::BadDecrypt)?
+            .chain_update($data)
+            .verify_slice($mac)
+            .map_err(|_| Failure::BadDecrypt)
+    };
+}
 
 /// What is left of the work that one file may cause.
 ///
@@ -51,10 +66,26 @@ impl Work {
     fn take(&mut self, steps: u64) -> Result<(), Failure> {
         self.0 = self.0.checked_sub(steps).ok_or_else(|| {
             Failure::TooMuchWork(format!(
-                "its passphrase asks for {steps} steps of key derivation, and a file may cause {MAX_STEPS} in all"
+                "it asks for {steps} steps of key derivation, and a file may cause {MAX_STEPS} in all"
             ))
         })?;
         Ok(())
+    }
+
+    /// Takes away the steps of PBKDF2 for a key of this length (RFC 8018 section 5.2).
+    fn take_pbkdf2(&mut self, kdf: &Pbkdf2Params, length: usize) -> Result<(), Failure> {
+        let output = match kdf.prf {
+            Pbkdf2Prf::HmacWithSha1 => 20,
+            Pbkdf2Prf::HmacWithSha224 => 28,
+            Pbkdf2Prf::HmacWithSha256 => 32,
+            Pbkdf2Prf::HmacWithSha384 => 48,
+            Pbkdf2Prf::HmacWithSha512 => 64,
+            _ => return Err(Failure::Unsupported("the hash of its PBKDF2".into())),
+        };
+        if kdf.iteration_count == 0 {
+            return Err(Failure::Malformed("the iterations of its key derivation"));
+        }
+        self.take(u64::from(kdf.iteration_count) * length.div_ceil(output) as u64)
     }
 }
 
@@ -79,14 +110,18 @@ pub(super) fn decrypt(
     };
     let key_length = match algorithm.oid {
         PBE_SHA1_3DES => 24,
+        PBE_SHA1_2DES => 16,
         PBE_SHA1_RC2_40 => 5,
         PBE_SHA1_RC2_128 => 16,
+        PBE_SHA1_RC4_128 | PBE_SHA1_RC4_40 => return Err(Failure::Unsupported("the encryption RC4".into())),
+        PBE_MD5_DES | PBE_SHA1_DES => return Err(Failure::Unsupported("the encryption DES".into())),
         other => return Err(Failure::Unsupported(format!("the encryption {other}"))),
     };
     let key = derive(ID_KEY, key_length, work)?;
     let iv = derive(ID_IV, DES_BLOCK, work)?;
     match algorithm.oid {
         PBE_SHA1_3DES => cbc_of_key::<TdesEde3>(&key, &iv, encrypted),
+        PBE_SHA1_2DES => cbc_of_key::<TdesEde2>(&key, &iv, encrypted),
         _ => cbc(Rc2::new_with_eff_key_len(&key, key.len() * 8), &iv, encrypted),
     }
 }
@@ -107,16 +142,17 @@ pub(super) fn decrypt_traditional(
         "AES-192-CBC" => cbc_of_key::<Aes192>(&key(24), &iv, encrypted),
         "AES-256-CBC" => cbc_of_key::<Aes256>(&key(32), &iv, encrypted),
         "DES-EDE3-CBC" => cbc_of_key::<TdesEde3>(&key(24), &iv, encrypted),
-        other => Err(Failure::Unsupported(format!("the encryption {other:?}"))),
+        other => Err(Failure::Unsupported(format!("the encryption {}", shown(other)))),
     }
 }
 
-/// Checks the MAC of a PKCS#12 file (RFC 7292 section 4 and appendix B).
+/// Checks the MAC of a PKCS#12 file (RFC 7292 section 4 and appendix B, RFC 9579). Salt and iterations are those beside it, which
+/// PBMAC1 does not use.
 ///
 /// # Errors
 /// [`Failure::BadDecrypt`] where it is wrong.
 pub(super) fn check_mac(
-    hash: ObjectIdentifier,
+    algorithm: AlgorithmIdentifierRef<'_>,
     data: &[u8],
     mac: &[u8],
     passphrase: Option<&[u8]>,
@@ -127,16 +163,52 @@ pub(super) fn check_mac(
         ($hash:ty) => {{
             let length = <$hash as Digest>::output_size();
             let key = pkcs12_kdf::<$hash>(passphrase, salt, ID_MAC, iterations, length, work)?;
-            let hmac = <Hmac<$hash> as KeyInit>::new_from_slice(&key).map_err(|_| Failure::BadDecrypt)?;
-            hmac.chain_update(data).verify_slice(mac).map_err(|_| Failure::BadDecrypt)
+            check_hmac!($hash, &key, data, mac)
         }};
     }
-    match hash {
+    match algorithm.oid {
         SHA1 => check!(Sha1),
         SHA256 => check!(Sha256),
         SHA384 => check!(Sha384),
         SHA512 => check!(Sha512),
+        PBMAC1 => check_pbmac1(algorithm, data, mac, passphrase.unwrap_or_default(), work),
         other => Err(Failure::Unsupported(format!("the MAC {other}"))),
+    }
+}
+
+/// Checks a MAC by PBMAC1 (RFC 8018 section 7.1) as PKCS#12 has it (RFC 9579): the key is that of PBKDF2 over the passphrase in
+/// UTF-8, and its length must be there.
+fn check_pbmac1(
+    algorithm: AlgorithmIdentifierRef<'_>,
+    data: &[u8],
+    mac: &[u8],
+    passphrase: &[u8],
+    work: &mut Work,
+) -> Result<(), Failure> {
+    let parameters = algorithm.parameters.and_then(|parameters| parameters.decode_as().ok());
+    let Pbmac1Params { key_derivation, scheme } = parameters.ok_or(Failure::Malformed("the parameters of its MAC"))?;
+    let Ok(Kdf::Pbkdf2(kdf)) = Kdf::try_from(key_derivation) else {
+        return Err(Failure::Unsupported("the key derivation of its MAC, or its parameters are wrong".into()));
+    };
+    let length = kdf.key_length.map(usize::from).filter(|length| PBMAC1_KEYS.contains(length));
+    let length = length.ok_or(Failure::Malformed("the length of the key of its MAC"))?;
+    work.take_pbkdf2(&kdf, length)?;
+    let mut key = Zeroizing::new(vec![0; length]);
+    let (salt, iterations) = (kdf.salt.as_ref(), kdf.iteration_count);
+    match kdf.prf {
+        Pbkdf2Prf::HmacWithSha1 => pbkdf2_hmac::<Sha1>(passphrase, salt, iterations, &mut key),
+        Pbkdf2Prf::HmacWithSha256 => pbkdf2_hmac::<Sha256>(passphrase, salt, iterations, &mut key),
+        Pbkdf2Prf::HmacWithSha384 => pbkdf2_hmac::<Sha384>(passphrase, salt, iterations, &mut key),
+        Pbkdf2Prf::HmacWithSha512 => pbkdf2_hmac::<Sha512>(passphrase, salt, iterations, &mut key),
+        _ => return Err(Failure::Unsupported("the hash of the key derivation of its MAC".into())),
+    }
+    // The hashes of both have the same names.
+    match Pbkdf2Prf::try_from(scheme) {
+        Ok(Pbkdf2Prf::HmacWithSha1) => check_hmac!(Sha1, &key, data, mac),
+        Ok(Pbkdf2Prf::HmacWithSha256) => check_hmac!(Sha256, &key, data, mac),
+        Ok(Pbkdf2Prf::HmacWithSha384) => check_hmac!(Sha384, &key, data, mac),
+        Ok(Pbkdf2Prf::HmacWithSha512) => check_hmac!(Sha512, &key, data, mac),
+        _ => Err(Failure::Unsupported(format!("the MAC {}", scheme.oid))),
     }
 }
 
@@ -152,18 +224,7 @@ fn pbes2(
         Failure::Unsupported("the cipher or the key derivation of its PBES2, or their parameters are wrong".into())
     })?;
     match &parameters.kdf {
-        Kdf::Pbkdf2(kdf) => {
-            let output = match kdf.prf {
-                Pbkdf2Prf::HmacWithSha1 => 20,
-                Pbkdf2Prf::HmacWithSha224 => 28,
-                Pbkdf2Prf::HmacWithSha256 => 32,
-                Pbkdf2Prf::HmacWithSha384 => 48,
-                Pbkdf2Prf::HmacWithSha512 => 64,
-                _ => return Err(Failure::Unsupported("the hash of its PBKDF2".into())),
-            };
-            let blocks = parameters.encryption.key_size().div_ceil(output) as u64;
-            work.take(u64::from(kdf.iteration_count) * blocks)?;
-        }
+        Kdf::Pbkdf2(kdf) => work.take_pbkdf2(kdf, parameters.encryption.key_size())?,
         Kdf::Scrypt(kdf) => {
             let (cost, lanes) = (kdf.cost_parameter, u64::from(kdf.parallelization));
             let block = u64::from(kdf.block_size);
@@ -183,14 +244,15 @@ fn pbes2(
         .decrypt_in_place(passphrase, &mut buffer)
         .map_err(|error| match error {
             pkcs5::Error::DecryptFailed => Failure::BadDecrypt,
-            other => Failure::Unsupported(format!("its PBES2: {other}")),
+            // What it says is in words: which algorithm, and that it or its parameters are not supported.
+            other => Failure::Unsupported(format!("its PBES2 ({other})")),
         })?
         .len();
     buffer.truncate(length);
     Ok(buffer)
 }
 
-/// The key derivation of PKCS#12 (RFC 7292 appendix B.2).
+/// The key derivation of PKCS#12 (RFC 7292 appendix B.2). There are files with an empty salt, and OpenSSL takes them.
 fn pkcs12_kdf<D: Digest + BlockSizeUser>(
     passphrase: Option<&[u8]>,
     salt: &[u8],
@@ -199,7 +261,7 @@ fn pkcs12_kdf<D: Digest + BlockSizeUser>(
     length: usize,
     work: &mut Work,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    if iterations == 0 || salt.is_empty() || salt.len() > MAX_SALT {
+    if iterations == 0 || salt.len() > MAX_SALT {
         return Err(Failure::Malformed("the salt or the iterations of its key derivation"));
     }
     work.take(u64::from(iterations) * length.div_ceil(<D as Digest>::output_size()) as u64)?;
@@ -279,6 +341,11 @@ fn cbc<C: BlockCipherDecrypt>(cipher: C, iv: &[u8], encrypted: &[u8]) -> Result<
     Ok(buffer)
 }
 
+/// A name out of a file, in an error's text.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
 fn base16(digits: &str) -> Option<Vec<u8>> {
     digits
         .as_bytes()
@@ -292,6 +359,13 @@ fn base16(digits: &str) -> Option<Vec<u8>> {
 struct Pkcs12PbeParams<'a> {
     salt: &'a OctetStringRef,
     iterations: u32,
+}
+
+/// `PBMAC1-params` (RFC 8018 appendix A.5).
+#[derive(Sequence)]
+struct Pbmac1Params<'a> {
+    key_derivation: AlgorithmIdentifierRef<'a>,
+    scheme: AlgorithmIdentifierRef<'a>,
 }
 
 /// The steps that one file may cause: some seconds. A fuzzer has no seconds for one file.
@@ -310,8 +384,23 @@ const DES_BLOCK: usize = 8;
 const ID_KEY: u8 = 1;
 const ID_IV: u8 = 2;
 const ID_MAC: u8 = 3;
+/// The lengths of PBMAC1's key: RFC 9579 section 4 wants it to be there, and nobody gains by one that is shorter than a hash of SHA-1
+/// or longer than one of SHA-512.
+const PBMAC1_KEYS: RangeInclusive<usize> = 20..=64;
+/// `id-PBMAC1` (RFC 8018 appendix A.5).
+const PBMAC1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.14");
 /// `pbeWithSHAAnd3-KeyTripleDES-CBC` (RFC 7292 appendix C).
 const PBE_SHA1_3DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.3");
+/// `pbeWithSHAAnd2-KeyTripleDES-CBC`.
+const PBE_SHA1_2DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.4");
+/// `pbeWithSHAAnd128BitRC4`.
+const PBE_SHA1_RC4_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.1");
+/// `pbeWithSHAAnd40BitRC4`.
+const PBE_SHA1_RC4_40: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.2");
+/// `pbeWithMD5AndDES-CBC` (RFC 8018 appendix A.3).
+const PBE_MD5_DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.3");
+/// `pbeWithSHA1AndDES-CBC`.
+const PBE_SHA1_DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.10");
 /// `pbeWithSHAAnd128BitRC2-CBC`.
 const PBE_SHA1_RC2_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.5");
 /// `pbewithSHAAnd40BitRC2-CBC`.

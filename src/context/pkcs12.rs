@@ -1,18 +1,22 @@
 //! PKCS#12 files: keys, their certificates, and certificates of authorities, under one passphrase (RFC 7292, row O3).
 //!
+//! Files are in DER, or in BER, as NSS writes them: each layer is made DER before it is read.
+//!
 //! The structures are few and fixed, so they are declared here over `der`, which the keys need anyway. The crates `pkcs12` and
 //! `cms` declare them too, but have only pre-releases on this generation of `der`, and decrypt nothing.
 
 use std::collections::VecDeque;
 
-use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, SetOfVec};
-use der::{Choice, Decode, DecodeValue, Encode, Sequence};
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{Choice, Decode, DecodeValue, Encode, Sequence, TagNumber, Tagged};
 use pkcs5::AlgorithmIdentifierRef;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::ber;
 use super::keys::{self, PrivateKey};
 use super::pbe::{self, Failure, Work};
 use super::secret::SecretFile;
+use crate::certificate::pem;
 use crate::error::{Error, ErrorCode};
 
 /// What a PKCS#12 file holds, in its order. At least one of each.
@@ -21,7 +25,8 @@ pub(super) struct Pfx {
     pub(super) certificates: Vec<CertificateDer<'static>>,
 }
 
-/// Reads a PKCS#12 file in DER. Its MAC is checked before anything else is looked at.
+/// Reads a PKCS#12 file. Its MAC is checked before anything else is looked at. A file may have none, as OpenSSL takes it; then
+/// only what is encrypted shows a wrong passphrase.
 ///
 /// Bags that are neither key nor certificate, for example revocation lists, are skipped, as OpenSSL does.
 pub(super) fn read(file: &SecretFile) -> Result<Pfx, Error> {
@@ -29,19 +34,23 @@ pub(super) fn read(file: &SecretFile) -> Result<Pfx, Error> {
     if file.len() > MAX_FILE {
         return Err(invalid(format!("has {} bytes; at most {MAX_FILE} are read", file.len())));
     }
-    let pfx = PfxPdu::from_der(file).map_err(|_| invalid("is not a PKCS#12 file in DER".into()))?;
+    let der = ber::to_der(file).map_err(|_| not_pfx(file))?;
+    let pfx = PfxPdu::from_der(&der).map_err(|_| not_pfx(file))?;
     if pfx.version != VERSION {
         return Err(invalid(format!("is of version {}; only version {VERSION} is known", pfx.version)));
     }
     let mut work = Work::for_a_file();
     let content = data(&pfx.auth_safe).map_err(about)?;
-    let mac = pfx.mac_data.ok_or_else(|| {
-        invalid("has no MAC, so nothing shows that it is what was made; `openssl pkcs12 -export` puts one in".into())
-    })?;
-    let passphrase = check_mac(&mac, content, passphrase.as_deref(), &mut work).map_err(about)?;
+    let passphrase = match pfx.mac_data {
+        Some(mac) => check_mac(&mac, content, passphrase.as_deref(), &mut work).map_err(about)?,
+        // Which of the two ways to write nothing it is, OpenSSL does not ask here either.
+        None => passphrase.as_deref().filter(|passphrase| !passphrase.is_empty()),
+    };
 
     let mut found = Found::default();
-    let parts = Vec::<ContentInfo<'_>>::from_der(content).map_err(|_| malformed("its list of parts")).map_err(about)?;
+    let list = "its list of parts";
+    let content = ber::to_der(content).map_err(|_| about(malformed(list)))?;
+    let parts = Vec::<ContentInfo<'_>>::from_der(&content).map_err(|_| about(malformed(list)))?;
     for part in &parts {
         found.read_part(part, passphrase, &mut work).map_err(about)?;
     }
@@ -67,8 +76,7 @@ fn check_mac<'a>(
     };
     let parameters = (mac.salt.as_bytes(), mac.iterations);
     for passphrase in tries {
-        let hash = mac.info.algorithm.oid;
-        match pbe::check_mac(hash, content, mac.info.digest.as_bytes(), *passphrase, parameters, work) {
+        match pbe::check_mac(mac.info.algorithm, content, mac.info.digest.as_bytes(), *passphrase, parameters, work) {
             Ok(()) => return Ok(*passphrase),
             Err(Failure::BadDecrypt) => {}
             Err(failure) => return Err(failure),
@@ -90,8 +98,12 @@ impl Found {
             DATA => self.read_bags(data(part)?, passphrase, work),
             ENCRYPTED_DATA => {
                 let EncryptedData { info, .. } = content(part, "an encrypted part")?;
-                let encrypted = info.content.ok_or(malformed("an encrypted part"))?;
-                let bags = pbe::decrypt(info.algorithm, encrypted.as_bytes(), passphrase, work)?;
+                let encrypted = info.content.filter(|content| {
+                    let tag = content.tag();
+                    tag.is_context_specific() && tag.number() == TagNumber(0)
+                });
+                let encrypted = encrypted.and_then(ber::joined).ok_or(malformed("an encrypted part"))?;
+                let bags = pbe::decrypt(info.algorithm, &encrypted, passphrase, work)?;
                 self.read_bags(&bags, passphrase, work)
             }
             other => Err(Failure::Unsupported(format!("a part of the type {other}"))),
@@ -100,7 +112,8 @@ impl Found {
 
     /// Reads the bags of a part (RFC 7292 section 4.2). Bags within bags wait in a queue: no depth of them grows the stack.
     fn read_bags(&mut self, bags: &[u8], passphrase: Option<&[u8]>, work: &mut Work) -> Result<(), Failure> {
-        let mut waiting: VecDeque<_> = Vec::<SafeBag<'_>>::from_der(bags).map_err(|_| malformed("a part"))?.into();
+        let bags = ber::to_der(bags).map_err(|_| malformed("a part"))?;
+        let mut waiting: VecDeque<_> = Vec::<SafeBag<'_>>::from_der(&bags).map_err(|_| malformed("a part"))?.into();
         while let Some(SafeBag { id, value, .. }) = waiting.pop_front() {
             match id {
                 KEY_BAG => {
@@ -162,6 +175,17 @@ fn about(failure: Failure) -> Error {
     }
 }
 
+/// What is no PKCS#12 file at all.
+fn not_pfx(file: &[u8]) -> Error {
+    invalid(match pem::looks_like_pem(file) {
+        true => format!(
+            "is PEM with {}: expected PKCS#12 in DER or BER, and PEM of keys and certificates as `key` and `cert`",
+            pem::labels(file)
+        ),
+        false => "is not a PKCS#12 file in DER or BER".into(),
+    })
+}
+
 fn invalid(what: String) -> Error {
     Error::new(ErrorCode::ErrTlsInvalidPfx, format!("The PKCS#12 file {what}."))
 }
@@ -208,17 +232,17 @@ struct DigestInfo<'a> {
 struct EncryptedData<'a> {
     version: u8,
     info: EncryptedContentInfo<'a>,
-    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
-    unprotected: Option<SetOfVec<AnyRef<'a>>>,
+    #[asn1(optional = "true")]
+    unprotected: Option<AnyRef<'a>>,
 }
 
-/// `EncryptedContentInfo` (RFC 5652 section 6.1).
+/// `EncryptedContentInfo` (RFC 5652 section 6.1). The content is an OCTET STRING with the implicit tag `[0]`, perhaps in pieces.
 #[derive(Sequence)]
 struct EncryptedContentInfo<'a> {
     content_type: ObjectIdentifier,
     algorithm: AlgorithmIdentifierRef<'a>,
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
-    content: Option<&'a OctetStringRef>,
+    #[asn1(optional = "true")]
+    content: Option<AnyRef<'a>>,
 }
 
 /// `SafeBag` (RFC 7292 section 4.2). The attributes are names for people, and the number that ties a certificate to its key:
@@ -229,7 +253,7 @@ struct SafeBag<'a> {
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
     value: AnyRef<'a>,
     #[asn1(optional = "true")]
-    attributes: Option<SetOfVec<AnyRef<'a>>>,
+    attributes: Option<AnyRef<'a>>,
 }
 
 /// `CertBag` (RFC 7292 section 4.2.3).
@@ -268,7 +292,7 @@ mod tests {
     fn files_are_read_in_every_form_or_what_is_wrong_is_said() {
         use ErrorCode::*;
         #[rustfmt::skip]
-        let rows: [Row; 21] = [
+        let rows: [Row; 38] = [
             ("OpenSSL 3's default, with a CA", fixture!("modern.p12"), WORD, Ok((1, 2))),
             ("3DES and RC2 with 40 bit, with a CA", fixture!("legacy-rc2-40.p12"), WORD, Ok((1, 2))),
             ("3DES for all", fixture!("legacy-3des.p12"), WORD, Ok((1, 1))),
@@ -283,9 +307,26 @@ mod tests {
             ("another passphrase for an old file", fixture!("legacy-rc2-40.p12"), Some("x"), Err((ErrOsslPkcs12MacVerifyFailure, "passphrase"))),
             ("another passphrase where nothing is encrypted", fixture!("no-encryption.p12"), Some("x"), Err((ErrOsslPkcs12MacVerifyFailure, "passphrase"))),
             ("a passphrase in another encoding", fixture!("modern.p12"), Some("Gru\u{308}ße"), Err((ErrOsslPkcs12MacVerifyFailure, "passphrase"))),
-            ("no MAC", fixture!("no-mac.p12"), WORD, Err((ErrTlsInvalidPfx, "no MAC"))),
+            ("no MAC", fixture!("no-mac.p12"), WORD, Ok((1, 1))),
+            ("no MAC, and another passphrase", fixture!("no-mac.p12"), Some("x"), Err((ErrOsslPkcs12MacVerifyFailure, "passphrase"))),
+            ("no MAC, and no passphrase", fixture!("no-mac.p12"), None, Err((ErrOsslPkcs12MacVerifyFailure, "passphrase"))),
+            ("NSS's BER, with a CA", fixture!("nss.p12"), WORD, Ok((1, 2))),
+            ("NSS's BER of an empty passphrase", fixture!("nss-empty.p12"), Some(""), Ok((1, 2))),
+            ("NSS's BER of an empty passphrase without one", fixture!("nss-empty.p12"), None, Ok((1, 2))),
+            ("NSS's BER with another passphrase", fixture!("nss.p12"), Some("x"), Err((ErrOsslPkcs12MacVerifyFailure, "passphrase"))),
+            ("3DES with two keys", fixture!("legacy-2des.p12"), WORD, Ok((1, 1))),
+            ("GnuTLS", fixture!("gnutls.p12"), WORD, Ok((1, 2))),
+            ("Java's keytool", fixture!("keytool.p12"), Some("changeit"), Ok((1, 2))),
+            ("Python's cryptography", fixture!("python.p12"), WORD, Ok((1, 2))),
+            ("empty salts", fixture!("empty-salt.p12"), WORD, Ok((1, 1))),
+            ("empty salts, and another passphrase", fixture!("empty-salt.p12"), Some("x"), Err((ErrOsslPkcs12MacVerifyFailure, "passphrase"))),
+            ("PBMAC1 of RFC 9579 appendix A.1", fixture!("rfc9579-a1.p12"), Some("1234"), Ok((1, 1))),
+            ("PBMAC1 with another passphrase", fixture!("rfc9579-a1.p12"), Some("1235"), Err((ErrOsslPkcs12MacVerifyFailure, "passphrase"))),
+            ("PBMAC1 with HMAC-SHA512 and PBKDF2 with SHA-384", fixture!("pbmac1-sha512.p12"), WORD, Ok((1, 1))),
+            ("PBMAC1 with HMAC-SHA1", fixture!("pbmac1-sha1.p12"), WORD, Ok((1, 1))),
+            ("RC4", fixture!("rc4.p12"), WORD, Err((ErrTlsInvalidPfx, "has the encryption RC4, which is not supported"))),
             ("no key", fixture!("no-key.p12"), WORD, Err((ErrTlsInvalidPfx, "no private key"))),
-            ("a key in PEM", fixture!("p256.pem"), None, Err((ErrTlsInvalidPfx, "not a PKCS#12 file"))),
+            ("a key in PEM", fixture!("p256.pem"), None, Err((ErrTlsInvalidPfx, "is PEM with PRIVATE KEY"))),
             ("an encrypted key in DER", fixture!("rsa.encrypted.der"), WORD, Err((ErrTlsInvalidPfx, "not a PKCS#12 file"))),
             ("nothing", &[], None, Err((ErrTlsInvalidPfx, "not a PKCS#12 file"))),
             ("half a file", fixture!("modern.p12").split_at(400).0, WORD, Err((ErrTlsInvalidPfx, "not a PKCS#12 file"))),
@@ -319,6 +360,33 @@ mod tests {
         assert!(error.message.contains("steps of key derivation"), "{error}");
     }
 
+    #[test]
+    fn pbmac1_is_as_rfc_9579_has_it() {
+        let file = fixture!("rfc9579-a1.p12");
+        let parameters = [2, 2, 8, 0, 2, 1, 32];
+        let change = |to: &[u8]| {
+            let mut file = file.to_vec();
+            let at =
+                file.windows(parameters.len()).rposition(|window| window == parameters).expect("iterations and length");
+            file[at..at + to.len()].copy_from_slice(to);
+            file
+        };
+        #[rustfmt::skip]
+        let rows: [(&str, Vec<u8>, &str); 6] = [
+            ("another number of iterations, as in appendix A.4", change(&[2, 2, 8, 1]), "passphrase is another one than was given, or the file was changed"),
+            ("iterations that are no number", change(&[2, 2, 0, 0]), "or its parameters are wrong"),
+            ("more iterations than are allowed", fixture!("pbmac1-many.p12").to_vec(), "steps of key derivation"),
+            ("a short key", change(&[2, 2, 8, 0, 2, 1, 19]), "the length of the key of its MAC"),
+            ("a long key", change(&[2, 2, 8, 0, 2, 1, 65]), "the length of the key of its MAC"),
+            // The prf in its place: appendix A.6 leaves the length out.
+            ("no length of the key, as in appendix A.6", change(&[2, 2, 8, 0, 5, 1, 0]), "not supported"),
+        ];
+        for (what, file, expected) in rows {
+            let error = read(&secret(&file, Some("1234"))).err().expect(what);
+            assert!(error.message.contains(expected), "{what}: {error}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
 
@@ -344,6 +412,8 @@ mod tests {
                 let bags = data(&part).expect("it is not encrypted");
                 let _ = Found::default().read_bags(&change(bags), WORD.map(str::as_bytes), &mut Work::for_a_file());
             }
+            // In BER and without a MAC, so that changes reach what is behind all layers.
+            let _ = read(&secret(&change(fixture!("ber-no-mac.p12")), WORD));
             let _ = Found::default().read_bags(&bytes, WORD.map(str::as_bytes), &mut Work::for_a_file());
         }
     }

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
-use super::pem;
+use super::pem::{self, Found};
+use super::trusted::{Purposes, Trust};
+use crate::certificate::webpki::words;
 use crate::certificate::{self, X509};
 use crate::error::{Error, ErrorCode};
 
@@ -14,7 +16,7 @@ use crate::error::{Error, ErrorCode};
 pub(crate) enum Roots {
     /// Mozilla's, as of the build.
     Mozilla,
-    /// The caller's own, which replace Mozilla's.
+    /// The caller's own, which replace Mozilla's or stand beside them.
     Own {
         /// All certificates that were given.
         certificates: Vec<CertificateDer<'static>>,
@@ -24,80 +26,132 @@ pub(crate) enum Roots {
         intermediates: Vec<CertificateDer<'static>>,
         /// Whether all of them are anchors.
         allow_partial_trust_chain: bool,
+        /// Those that stand in no path, whoever sends them.
+        rejected: Vec<CertificateDer<'static>>,
         /// Whether they stand beside Mozilla's, which are among them.
         beside_mozilla: bool,
     },
 }
 
+/// The certificates that the caller trusts, each with what it is trusted for.
+#[derive(Default)]
+pub(super) struct Authorities {
+    list: Vec<Authority>,
+    replace_mozilla: bool,
+    /// What the user should know: each certificate that is left out, and why.
+    pub(super) warnings: Vec<String>,
+}
+
+struct Authority {
+    certificate: CertificateDer<'static>,
+    anchor: TrustAnchor<'static>,
+    purposes: Purposes,
+}
+
 /// Mozilla's roots as of the build, in PEM (row M10).
 pub fn root_certificates() -> Vec<String> {
-    TLS_SERVER_ROOT_CERTS.iter().map(|root| certificate::pem(root)).collect()
+    TLS_SERVER_ROOT_CERTS.iter().map(|root| certificate::pem::written(root)).collect()
+}
+
+impl Authorities {
+    /// All certificates of the files, in PEM or DER.
+    ///
+    /// One that can't be read is left out, with a warning, where its file has others: Node takes those before it, without a word.
+    /// Trusting fewer CAs than were given lets nobody in.
+    ///
+    /// # Errors
+    /// One for each file of which nothing is left.
+    pub(super) fn read(files: &[Vec<u8>]) -> Result<Self, Vec<Error>> {
+        let mut authorities = Self { replace_mozilla: !files.is_empty(), ..Self::default() };
+        let mut errors = Vec::new();
+        for (file, number) in files.iter().zip(1..) {
+            let found = pem::all(file).unwrap_or_else(|error| vec![Err(error)]);
+            let found = found.into_iter().map(|found| found.and_then(Authority::new));
+            let (good, wrong): (Vec<_>, Vec<_>) = found.partition(Result::is_ok);
+            let place = format!("CA file {number} of {}", files.len());
+            let mut wrong = wrong.into_iter().filter_map(Result::err);
+            match good.is_empty() {
+                true => errors.extend(wrong.next().map(|mut error| {
+                    error.message = format!("{place}: {}", error.message);
+                    error
+                })),
+                false => {
+                    let left_out = |error: Error| {
+                        format!("{place}: {} It is not trusted; the others of the file are.", error.message)
+                    };
+                    authorities.warnings.extend(wrong.by_ref().take(WARNINGS).map(left_out));
+                    match wrong.count() {
+                        0 => {}
+                        more => {
+                            authorities.warnings.push(format!("{place}: {more} more are left out in the same way."))
+                        }
+                    }
+                    authorities.list.extend(good.into_iter().flatten());
+                }
+            }
+        }
+        if errors.is_empty() { Ok(authorities) } else { Err(errors) }
+    }
+
+    /// Adds the certificates of authorities that came with PKCS#12 files (row O3).
+    pub(super) fn add(&mut self, certificates: Vec<CertificateDer<'static>>) {
+        for certificate in certificates {
+            let name = "A CA's certificate of a PKCS#12 file".to_owned();
+            match Authority::new(Found { certificate, purposes: Purposes::default(), name }) {
+                Ok(authority) => self.list.push(authority),
+                Err(error) => self.warnings.push(format!("{} It is not trusted.", error.message)),
+            }
+        }
+    }
+
+    /// The anchors for one purpose: Mozilla's where there are no own ones, or none that replace them.
+    ///
+    /// A certificate that some other one issued is an anchor only where `allow_partial_trust_chain` or its own file says so; else
+    /// it may stand between a peer's and an anchor.
+    pub(super) fn roots(&self, allow_partial_trust_chain: bool, purpose: fn(&Purposes) -> Trust) -> Roots {
+        if self.list.is_empty() && !self.replace_mozilla {
+            return Roots::Mozilla;
+        }
+        let (mut certificates, mut anchors) = match self.replace_mozilla {
+            true => (Vec::new(), Vec::new()),
+            false => (Roots::Mozilla.certificates().to_vec(), Roots::Mozilla.anchors().to_vec()),
+        };
+        let (mut intermediates, mut rejected) = (Vec::new(), Vec::new());
+        for Authority { certificate, anchor, purposes } in &self.list {
+            match purpose(purposes) {
+                Trust::Rejected => {
+                    rejected.push(certificate.clone());
+                    continue;
+                }
+                Trust::Trusted => anchors.push(anchor.clone()),
+                Trust::Usual if allow_partial_trust_chain || is_self_issued(certificate) => {
+                    anchors.push(anchor.clone())
+                }
+                Trust::Usual => intermediates.push(certificate.clone()),
+            }
+            certificates.push(certificate.clone());
+        }
+        let beside_mozilla = !self.replace_mozilla;
+        Roots::Own { certificates, anchors, intermediates, allow_partial_trust_chain, rejected, beside_mozilla }
+    }
+}
+
+impl Authority {
+    fn new(Found { certificate, purposes, name }: Found) -> Result<Self, Error> {
+        let anchor = webpki::anchor_from_trusted_cert(&certificate).map(|anchor| anchor.to_owned());
+        let anchor = anchor.map_err(|cause| {
+            // webpki says of this one that it is no DER.
+            let why = match X509::new(&certificate).is_some_and(|x509| x509.version == 2) {
+                true => "it is of version 2, and only versions 1 and 3 are read (RFC 5280 section 4.1.2.1)",
+                false => words(&cause),
+            };
+            Error::new(ErrorCode::ErrTlsInvalidCertificate, format!("{name}, can't be a trust anchor: {why}."))
+        })?;
+        Ok(Self { certificate, anchor, purposes })
+    }
 }
 
 impl Roots {
-    /// Mozilla's where no file is given, else all certificates of the files, in PEM or DER.
-    ///
-    /// A certificate that some other one issued is an anchor only where `allow_partial_trust_chain` says so; else it may stand
-    /// between a peer's and an anchor.
-    pub(super) fn new(files: &[Vec<u8>], allow_partial_trust_chain: bool) -> Result<Self, Vec<Error>> {
-        if files.is_empty() {
-            return Ok(Self::Mozilla);
-        }
-        let mut certificates = Vec::new();
-        let mut anchors = Vec::new();
-        let mut intermediates = Vec::new();
-        let mut errors = Vec::new();
-        for (file, number) in files.iter().zip(1..) {
-            match certificates_of(file) {
-                Ok(more) => {
-                    for (certificate, anchor) in more {
-                        match allow_partial_trust_chain || is_self_issued(&certificate) {
-                            true => anchors.push(anchor),
-                            false => intermediates.push(certificate.clone()),
-                        }
-                        certificates.push(certificate);
-                    }
-                }
-                Err(mut error) => {
-                    error.message = format!("CA file {number} of {}: {}", files.len(), error.message);
-                    errors.push(error);
-                }
-            }
-        }
-        match errors.is_empty() {
-            true => {
-                Ok(Self::Own { certificates, anchors, intermediates, allow_partial_trust_chain, beside_mozilla: false })
-            }
-            false => Err(errors),
-        }
-    }
-
-    /// These, and besides them the certificates of authorities that came with a PKCS#12 file (row O3).
-    pub(super) fn with(self, authorities: Vec<CertificateDer<'static>>) -> Result<Self, Vec<Error>> {
-        if authorities.is_empty() {
-            return Ok(self);
-        }
-        let (mut anchors, mut certificates) = (self.anchors().to_vec(), self.certificates().to_vec());
-        let mut errors = Vec::new();
-        for authority in authorities {
-            match anchor_of(&authority) {
-                Ok(anchor) => anchors.push(anchor),
-                Err(error) => errors.push(error),
-            }
-            certificates.push(authority);
-        }
-        match errors.is_empty() {
-            true => Ok(Self::Own {
-                certificates,
-                anchors,
-                intermediates: self.intermediates().to_vec(),
-                allow_partial_trust_chain: self.allow_partial_trust_chain(),
-                beside_mozilla: !self.are_own(),
-            }),
-            false => Err(errors),
-        }
-    }
-
     /// Whether they are only the caller's own.
     pub(crate) fn are_own(&self) -> bool {
         matches!(self, Self::Own { beside_mozilla: false, .. })
@@ -130,26 +184,26 @@ impl Roots {
         }
     }
 
+    /// Whether no path may have this certificate.
+    pub(crate) fn rejects(&self, certificate: &CertificateDer<'_>) -> bool {
+        match self {
+            Self::Mozilla => false,
+            Self::Own { rejected, .. } => rejected.iter().any(|rejected| rejected == certificate),
+        }
+    }
+
     /// Whether a certificate that some other one issued can be an anchor.
     pub(crate) fn allow_partial_trust_chain(&self) -> bool {
         matches!(self, Self::Own { allow_partial_trust_chain: true, .. })
     }
 }
 
-fn certificates_of(file: &[u8]) -> Result<Vec<(CertificateDer<'static>, TrustAnchor<'static>)>, Error> {
-    let with_anchor = |certificate| anchor_of(&certificate).map(|anchor| (certificate, anchor));
-    pem::certificates(file)?.into_iter().map(with_anchor).collect()
-}
-
-fn anchor_of(certificate: &CertificateDer<'_>) -> Result<TrustAnchor<'static>, Error> {
-    webpki::anchor_from_trusted_cert(certificate).map(|anchor| anchor.to_owned()).map_err(|cause| {
-        Error::new(ErrorCode::ErrTlsInvalidCertificate, format!("A certificate can't be a trust anchor: {cause}."))
-    })
-}
-
 fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {
     X509::new(certificate).is_some_and(|x509| x509.is_self_issued())
 }
+
+/// More warnings about one file than these would not help the reader.
+const WARNINGS: usize = 8;
 
 #[cfg(test)]
 mod tests {

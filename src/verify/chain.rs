@@ -8,6 +8,7 @@ use super::compat;
 use super::faults::{self, Fault, Purpose};
 use super::path::Path;
 use super::revocation::Revocation;
+use crate::certificate::webpki::words;
 use crate::certificate::{X509, check_server_identity, der, mismatch};
 use crate::context::{Context, Roots};
 use crate::error::ErrorCode;
@@ -33,8 +34,15 @@ pub(super) fn check(
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let algorithms = context.provider().signature_verification_algorithms.all;
     let revocation = Revocation { lists: context.crls().lists(), algorithms, now: seconds };
-    let cause = match trusted_path(context, end_entity, sent, purpose, now, revocation) {
-        Ok(certificates) => match Path::verified(&certificates.iter().collect::<Vec<_>>(), context.roots()) {
+    let roots = match purpose {
+        Purpose::ServerAuth => context.roots(),
+        Purpose::ClientAuth => context.client_roots(),
+    };
+    // What `BEGIN TRUSTED CERTIFICATE` says is not to be trusted is not trusted because the peer sends it too.
+    let sent: Vec<_> = sent.iter().filter(|certificate| !roots.rejects(certificate)).cloned().collect();
+    let sent = &sent[..];
+    let cause = match trusted_path(roots, end_entity, sent, purpose, now, revocation) {
+        Ok(certificates) => match Path::verified(&certificates.iter().collect::<Vec<_>>(), roots) {
             Some(path) => {
                 let outcome = faults::of_verified(&path, purpose, seconds).map_or(Ok(()), Err);
                 return Checked { outcome, chain: path.certificates() };
@@ -43,7 +51,7 @@ pub(super) fn check(
         },
         Err(cause) => cause,
     };
-    let Some(path) = Path::new(end_entity, sent, context.roots(), seconds) else {
+    let Some(path) = Path::new(end_entity, sent, roots, seconds) else {
         return Checked { outcome: Err(refusal(&cause)), chain: vec![end_entity.clone().into_owned()] };
     };
     let fault = faults::of(&path, purpose, revocation.faults(&path), algorithms, seconds);
@@ -72,14 +80,13 @@ pub(super) fn check_name(end_entity: &CertificateDer<'_>, name: &ServerName<'_>)
 /// The path that webpki finds, leaf first and with the anchor's certificate. Where a path is good but for the
 /// revocation lists, webpki tries another one.
 fn trusted_path(
-    context: &Context,
+    roots: &Roots,
     end_entity: &CertificateDer<'_>,
     sent: &[CertificateDer<'_>],
     purpose: Purpose,
     now: UnixTime,
     revocation: Revocation<'_>,
 ) -> Result<Vec<CertificateDer<'static>>, ChainError> {
-    let roots = context.roots();
     let own = roots.intermediates().iter().map(|certificate| CertificateDer::from(certificate.as_ref()));
     let intermediates: Vec<CertificateDer<'_>> = own.chain(sent.iter().cloned()).collect();
     let usage = match purpose {
@@ -156,12 +163,18 @@ fn refusal(cause: &ChainError) -> Fault {
         ),
         ChainError::BadDer | ChainError::BadDerTime | ChainError::TrailingData(_) => (
             ErrorCode::CertUntrusted,
-            format!("A certificate of the chain is not readable: {cause}."),
+            format!("A certificate of the chain is not readable: {}.", words(cause)),
             CertificateError::BadEncoding,
+        ),
+        ChainError::MaximumPathDepthExceeded => (
+            ErrorCode::CertUntrusted,
+            "The chain is too long: more than six CA certificates stand between the certificate and the trust anchor; give one of them as `ca` with `allowPartialTrustChain`."
+                .to_owned(),
+            CertificateError::UnknownIssuer,
         ),
         other => (
             ErrorCode::CertUntrusted,
-            format!("The certificate can't be trusted: {other}."),
+            format!("The certificate can't be trusted: {}.", words(other)),
             CertificateError::UnknownIssuer,
         ),
     };

@@ -60,7 +60,8 @@ struct State {
 impl PeerVerifier {
     /// A verifier against the trust anchors and revocation lists of `context`.
     pub(crate) fn new(context: Arc<Context>, options: VerifyOptions, verdict: Arc<Verdict>) -> Self {
-        let own = context.roots().anchors().iter().filter(|_| context.roots().are_own());
+        let roots = context.client_roots();
+        let own = roots.anchors().iter().filter(|_| roots.are_own());
         // Mozilla's hundred and more names would fill a record, and no client certificate comes from them.
         let mut hints: Vec<_> = own.map(|anchor| DistinguishedName::in_sequence(&anchor.subject)).collect();
         // The names are optional (RFC 8446 section 4.2.4, RFC 5246 section 7.4.4), and a message that is too long is refused.
