@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -40,13 +40,27 @@ pub(crate) fn component(project: &Project) -> Result<()> {
     let how = format!("{made_by:?} {TRANSPILE:?} {MINIFY:?}\n");
     let whole = [how.as_bytes(), &bytes].concat();
     if folder.join("guest-tls.js").is_file() && fs::read(&made_of).is_ok_and(|old| old == whole) {
-        return Ok(());
+        return inline(project, &folder);
     }
     engine::transpile_to(project, &component, &folder, TRANSPILE)?;
     let mut esbuild = Command::new(esbuild(project)?);
     esbuild.current_dir(&folder).args(MINIFY);
     Step::new("esbuild: guest-tls.js", esbuild).run()?;
     crate::project::write_if_changed(&made_of, &whole)?;
+    inline(project, &folder)
+}
+
+/// Writes the component's WebAssembly as JavaScript too, for bundlers, unless that was done.
+fn inline(project: &Project, folder: &Path) -> Result<()> {
+    let written = |name| fs::metadata(folder.join(name)).and_then(|file| file.modified());
+    if let (Ok(from), Ok(to)) = (written("guest-tls.core.wasm"), written("inline.mjs"))
+        && from <= to
+    {
+        return Ok(());
+    }
+    let mut node = engine::Engine::Node.command(project)?;
+    node.current_dir(project.root.join("examples/node")).arg("inline.mjs");
+    Step::new("node: inline.mjs", node).run()?;
     Ok(())
 }
 

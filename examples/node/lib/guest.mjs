@@ -1,6 +1,6 @@
 // The process's instance of the component.
 
-import { readFileSync } from 'node:fs';
+import { wasm } from '#modules';
 
 import { Guest } from './core/guest.mjs';
 
@@ -12,9 +12,7 @@ export function guest() {
 
 /** The module of this file beside the component's JavaScript; it is compiled once. */
 function compiled(name) {
-  if (!modules.has(name)) {
-    modules.set(name, new WebAssembly.Module(readFileSync(new URL(`./component/${name}`, import.meta.url))));
-  }
+  if (!modules.has(name)) modules.set(name, new WebAssembly.Module(wasm(name)));
   return modules.get(name);
 }
 

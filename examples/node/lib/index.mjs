@@ -1,56 +1,9 @@
-// The module `tls`, with the component in OpenSSL's place.
+// What is imported as `guest-tls`: the module `tls`, with all the names that Node's has.
 
-import { checkServerIdentity } from './certificates.mjs';
-import { alpnList } from './core/connection.mjs';
-import { connect } from './connect.mjs';
-import { guest } from './guest.mjs';
-import {
-  SecureContext, createSecureContext, defaults, getCACertificates, getCiphers, rootCertificates, setDefaultCACertificates,
-} from './secure-context.mjs';
-import { SecurePair, createSecurePair } from './secure-pair.mjs';
-import { Server, createServer } from './server.mjs';
-import { TLSSocket } from './tls-socket.mjs';
+import tls from './tls.mjs';
 
-/** How often a peer may ask for renegotiation within `CLIENT_RENEG_WINDOW` seconds (row M8). */
-const CLIENT_RENEG_LIMIT = guest().call(({ server }) => server.clientRenegLimit());
-const CLIENT_RENEG_WINDOW = guest().call(({ server }) => server.clientRenegWindow());
+export { tls as default, tls as 'module.exports' };
+export * from './tls.mjs';
 
-/** Writes the protocols of ALPN, a byte of length before each, to `out.ALPNProtocols`. */
-function convertALPNProtocols(protocols, out) {
-  const names = alpnList(protocols);
-  out.ALPNProtocols = Buffer.concat(names.flatMap((name) => {
-    if (name.length > 255) throw Object.assign(new RangeError('an ALPN protocol has 255 bytes at most'), { code: 'ERR_OUT_OF_RANGE' });
-    return [Buffer.of(name.length), name];
-  }));
-}
-
-/** How certificates may be compressed (row O26): zlib both ways, brotli only where a peer does it. */
-function getCertificateCompressionAlgorithms() {
-  return ['zlib', 'brotli'];
-}
-
-const tls = {
-  CLIENT_RENEG_LIMIT, CLIENT_RENEG_WINDOW, SecureContext, SecurePair, Server, TLSSocket, checkServerIdentity, connect, convertALPNProtocols,
-  convertNPNProtocols: convertALPNProtocols, createSecureContext, createSecurePair, createServer, getCACertificates,
-  getCertificateCompressionAlgorithms, getCiphers, setDefaultCACertificates,
-  get rootCertificates() {
-    return rootCertificates();
-  },
-};
-
-for (const name of Object.keys(defaults)) {
-  Object.defineProperty(tls, name, {
-    configurable: true, enumerable: true,
-    get: () => defaults[name],
-    set: (value) => { defaults[name] = value; },
-  });
-}
-
-export default tls;
-export { tls as 'module.exports' };
-export {
-  CLIENT_RENEG_LIMIT, CLIENT_RENEG_WINDOW, SecureContext, SecurePair, Server, TLSSocket, checkServerIdentity, connect, convertALPNProtocols,
-  createSecureContext, createSecurePair, createServer, getCACertificates,
-  getCertificateCompressionAlgorithms, getCiphers, setDefaultCACertificates,
-};
-export const { DEFAULT_CIPHERS, DEFAULT_ECDH_CURVE, DEFAULT_MAX_VERSION, DEFAULT_MIN_VERSION } = defaults;
+/** Mozilla's roots, PEM (row M10). A name that is imported has to have its value now: `tls.rootCertificates` reads them when it is asked. */
+export const { rootCertificates } = tls;

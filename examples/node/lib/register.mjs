@@ -1,14 +1,15 @@
 // `node --import guest-tls/register app.js`: whoever asks for `tls` gets the component's, and so do https, http2 and fetch, which ask for it too.
 
-import { createRequire, syncBuiltinESMExports } from 'node:module';
+import { constants } from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import builtin from 'node:tls';
 
-import tls from './index.mjs';
 import { showThrough } from './stream-socket.mjs';
+import tls from './tls.mjs';
 
-const builtin = createRequire(import.meta.url)('node:tls');
-
-// What `node --tls-max-v1.2` and its like have asked for.
+// What `node --tls-max-v1.2`, `--tls-cipher-list` and their like have asked for.
 for (const name of ['DEFAULT_MIN_VERSION', 'DEFAULT_MAX_VERSION']) if (builtin[name]) tls[name] = builtin[name];
+if (builtin.DEFAULT_CIPHERS !== constants.defaultCoreCipherList) tls.DEFAULT_CIPHERS = builtin.DEFAULT_CIPHERS;
 
 showThrough(builtin.TLSSocket, tls.TLSSocket);
 

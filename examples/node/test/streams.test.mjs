@@ -271,30 +271,73 @@ both('the option timeout works from the beginning', async ({ clients }) => {
   assert.equal(near.destroyed, false);
 });
 
-both('a transport that ends without close_notify is no quiet end', async (role) => {
-  // The transport is cut between the two, by a proxy.
-  const server = await listening(role.servers, {}, (far) => {
-    far.on('error', () => {});
-    far.write('half of it');
-  });
-  let cut;
-  const port = await tcp((socket) => {
-    const upstream = net.connect(server.port, '127.0.0.1');
-    upstream.on('error', () => {});
-    cleanup(() => upstream.destroy());
-    socket.pipe(upstream);
-    upstream.pipe(socket, { end: false });
-    cut = () => socket.end();
-  });
-  const near = connect(role.clients, port);
-  const seen = record(near, ['data', 'end', 'error', 'close']);
-  await once(near, 'data');
-  cut();
-  await once(near, 'close').catch(() => {});
-  await pause(20);
-  assert.equal(String(seen[0][1]), 'half of it');
-  if (role.clients === ours) assert.equal(seen[1][1], 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING');
+for (const requireCloseNotify of [false, true]) {
+  both(`a transport that ends without close_notify is ${requireCloseNotify ? 'an error where that is wanted' : 'an end'}`, async (role) => {
+    // The transport is cut between the two, by a proxy.
+    const server = await listening(role.servers, {}, (far) => {
+      far.on('error', () => {});
+      far.write('half of it');
+    });
+    let cut;
+    const port = await tcp((socket) => {
+      const upstream = net.connect(server.port, '127.0.0.1');
+      upstream.on('error', () => {});
+      cleanup(() => upstream.destroy());
+      socket.pipe(upstream);
+      upstream.pipe(socket, { end: false });
+      cut = () => socket.end();
+    });
+    const near = connect(role.clients, port, { requireCloseNotify });
+    const seen = record(near, ['data', 'end', 'error', 'close']);
+    await once(near, 'data');
+    cut();
+    await heard(near, 'close');
+    const strict = [['error', 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING'], ['close', true]];
+    assert.deepEqual([String(seen[0][1]), ...seen.slice(1)], ['half of it', ...(requireCloseNotify ? strict : [['end'], ['close', false]])]);
+    if (role.clients === ours) assert.equal(near.receivedCloseNotify, false);
+    // It is an option of the drop-in's alone.
+  }, { roles: requireCloseNotify ? ROLES.filter(({ clients }) => clients === ours) : ROLES });
+}
+
+test('a server with requireCloseNotify hears of a cut, and of none where the peer said close_notify', { timeout: 15_000 }, async () => {
+  for (const [isCut, wanted] of [[true, [['error', 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING'], ['close', true]]], [false, [['end'], ['close', false]]]]) {
+    const server = await listening(ours, { requireCloseNotify: true, maxVersion: 'TLSv1.2' });
+    const accepted = once(server, 'secureConnection');
+    const raw = net.connect(server.port, '127.0.0.1');
+    const near = connect(nodes, server.port, { socket: raw });
+    const [far] = await accepted;
+    const seen = record(far, ['end', 'error', 'close']);
+    far.resume();
+    near.resume();
+    await pause(50);
+    (isCut ? raw : near).end();
+    await heard(far, 'close');
+    assert.deepEqual([far.receivedCloseNotify, seen], [!isCut, wanted]);
+  }
 });
+
+// RFC 8446 section 6.1. OpenSSL says in its trace what it was told.
+for (const [name, work, told] of [
+  ['destroy', (far) => far.destroy(), true],
+  ['destroy after a write', (far) => far.write('words', () => far.destroy()), true],
+  ['destroy with an error', (far) => far.destroy(new Error('enough')), false],
+  ['destroy with something still to be written', (far) => { far.write(Buffer.alloc(8 << 20)); far.destroy(); }, false],
+]) {
+  test(`${name} ${told ? 'sends' : 'does not send'} close_notify`, { timeout: 15_000 }, async () => {
+    const server = await listening(ours, { maxVersion: 'TLSv1.2' }, (far) => {
+      far.on('error', () => {}).resume();
+      setTimeout(work, 50, far);
+    });
+    const client = spawn('openssl', ['s_client', '-msg', '-connect', `127.0.0.1:${server.port}`, '-CAfile', file('ca.crt'), '-servername', 'localhost'],
+      { stdio: ['pipe', 'pipe', 'ignore'] });
+    cleanup(() => client.kill());
+    let said = '';
+    client.stdout.on('data', (data) => { said += data; });
+    await heard(client, 'close');
+    // What the server said, not what the client then says itself.
+    assert.equal(/<<< TLS 1\.2, Alert \[length 0002\], warning close_notify/.test(said), told, said.slice(-2000));
+  });
+}
 
 both('pause, resume, read and readable', async (role) => {
   const { near, far } = await pair(role);
