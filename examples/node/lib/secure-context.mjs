@@ -16,7 +16,7 @@ export class SecureContext {
 
   constructor(options) {
     this.#options = { ...options };
-    this.#hasCertificate = list(options.cert).length > 0 || list(options.pfx).length > 0;
+    this.#hasCertificate = list(options.cert || undefined).length > 0 || list(options.pfx).length > 0;
     this.in(guest());
   }
 
@@ -52,9 +52,9 @@ export function createSecureContext(options = {}) {
     maxVersion: options.maxVersion ?? (options.secureProtocol ? undefined : defaults.DEFAULT_MAX_VERSION),
     ciphers: options.ciphers ?? defaults.DEFAULT_CIPHERS,
     ecdhCurve: options.ecdhCurve ?? defaults.DEFAULT_ECDH_CURVE,
-    ca: list(options.ca).length > 0 ? options.ca : defaultRoots(),
+    ca: list(options.ca || undefined).length > 0 ? options.ca : defaultRoots(),
   };
-  const plain = CREDENTIALS.every((name) => !options[name]);
+  const plain = CREDENTIALS.every((name) => options[name] === undefined || options[name] === null);
   if (!plain) return warned(new SecureContext(whole));
   // A client with nothing of its own makes the same context for every connection, and Mozilla's roots take time to read.
   const key = JSON.stringify([...PLAIN.map((name) => whole[name]), generation]);
@@ -93,7 +93,9 @@ export function getCACertificates(type = 'default') {
   switch (type) {
     case 'bundled': return rootCertificates();
     case 'extra': return Object.freeze(extra());
-    case 'default': return Object.freeze([...(chosen ?? [...rootCertificates(), ...extra()])]);
+    case 'default':
+      if (trusted?.generation !== generation) trusted = { generation, list: Object.freeze([...(chosen ?? [...rootCertificates(), ...extra()])]) };
+      return trusted.list;
     case 'system':
       throw failure('ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'guest-tls does not read the system\'s certificates: give them by setDefaultCACertificates');
     default: throw failure('ERR_INVALID_ARG_VALUE', `type ${JSON.stringify(type)} has to be default, bundled, extra or system`);
@@ -153,5 +155,7 @@ const PEM = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUS
 let bundled;
 let extras;
 let chosen;
+/** What `getCACertificates()` gave: as in Node, the same list until other ones are set. */
+let trusted;
 let generation = 0;
 let common;

@@ -61,7 +61,9 @@ class Socket extends net.Socket {
 
   constructor(socket, options = {}) {
     const own = options[internal] ?? {};
-    if (socket && typeof socket.on !== 'function') throw failure('ERR_INVALID_ARG_TYPE', `socket has to be a duplex stream, not ${typeof socket}`);
+    if (socket && !['on', 'resume', 'pause', 'write'].every((name) => typeof socket[name] === 'function')) {
+      throw failure('ERR_INVALID_ARG_TYPE', `socket has to be a duplex stream, and this ${typeof socket} is none`);
+    }
     const allowHalfOpen = Boolean(options.allowHalfOpen ?? (own.server ? false : socket?.allowHalfOpen));
     super({ allowHalfOpen, highWaterMark: options.highWaterMark });
     const server = own.server ?? options.server;
@@ -175,6 +177,11 @@ class Socket extends net.Socket {
 
   get bytesWritten() {
     return this.#connection?.bytesWritten ?? 0;
+  }
+
+  /** How much is written and was not taken yet: the older name of `writableLength`. */
+  get bufferSize() {
+    return this.#transport === undefined || this.destroyed ? undefined : this.writableLength;
   }
 
   setTimeout(milliseconds, callback) {
@@ -664,7 +671,9 @@ class Socket extends net.Socket {
   // What can be set. -------------------------------------------------------------------------------------------------------------------
 
   setMaxSendFragment(size) {
-    return this.#ask((pair) => pair.setMaxSendFragment(Number(size) >>> 0)) ?? false;
+    if (typeof size !== 'number') throw failure('ERR_INVALID_ARG_TYPE', `size has to be a number of bytes, not ${typeof size}`);
+    if (!Number.isInteger(size) || Math.abs(size) >= 2 ** 31) throw failure('ERR_OUT_OF_RANGE', `size has to be a whole number of bytes, and is ${size}`);
+    return this.#ask((pair) => pair.setMaxSendFragment(Math.max(size, 0))) ?? false;
   }
 
   /**

@@ -11,7 +11,10 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { folder } from './support/pki.mjs';
+import { file, folder, pfx } from './support/pki.mjs';
+
+pfx(file('client.pfx'), 'client', 'sample');
+process.env.GUEST_TLS_BESIDE = folder;
 
 const RUN = fileURLToPath(new URL('beside/run.mjs', import.meta.url));
 
@@ -36,7 +39,7 @@ for (const table of ['questions', 'ends', 'options']) {
 async function run(table, names, env) {
   return Object.fromEntries(await Promise.all(Object.entries(KINDS).map(async ([kind, flags]) => {
     const child = spawn(process.execPath, ['--no-warnings', ...flags, RUN, table, ...names], {
-      stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_EXTRA_CA_CERTS: '', ...env, GUEST_TLS_BESIDE: folder },
+      stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_EXTRA_CA_CERTS: '', ...env },
     });
     const said = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr']) child[stream].on('data', (data) => { said[stream] += data; });

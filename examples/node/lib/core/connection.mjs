@@ -25,11 +25,19 @@ export function alpnList(protocols) {
   if (Array.isArray(protocols)) return protocols.map((protocol) => short(bytes(protocol, 'ALPNProtocols')));
   const packed = bytes(protocols, 'ALPNProtocols');
   const names = [];
-  for (let at = 0; at < packed.length; at += 1 + packed[at]) names.push(packed.slice(at + 1, at + 1 + packed[at]));
+  for (let at = 0; at < packed.length; at += 1 + packed[at]) {
+    // RFC 7301 section 3.1.
+    if (packed[at] === 0) throw failure('ERR_INVALID_ARG_VALUE', `ALPNProtocols has a protocol of no bytes, at byte ${at}`);
+    if (at + 1 + packed[at] > packed.length) {
+      throw failure('ERR_INVALID_ARG_VALUE', `ALPNProtocols is cut short: byte ${at} announces ${packed[at]} bytes, and ${packed.length - at - 1} follow`);
+    }
+    names.push(packed.slice(at + 1, at + 1 + packed[at]));
+  }
   return names;
 }
 
 function short(name) {
+  if (name.length === 0) throw failure('ERR_INVALID_ARG_VALUE', 'an application protocol has one byte at least (RFC 7301 section 3.1)');
   if (name.length > 255) throw failure('ERR_OUT_OF_RANGE', `an application protocol has 255 bytes at most, and this one has ${name.length} (RFC 7301)`);
   return name;
 }

@@ -27,10 +27,11 @@ function credentials(made, { key, cert, ca, pfx, crl, passphrase, sigalgs }) {
     const value = own ?? passphrase;
     return value === undefined || value === null ? undefined : bytes(value, 'passphrase');
   };
-  for (const one of list(cert)) made.addCert(bytes(one, 'cert'));
-  for (const one of list(key)) made.addKey(bytes(one?.pem ?? one, 'key'), secret(one?.passphrase));
+  // As in Node, a key, a certificate and an authority that are false or empty are not given.
+  for (const one of list(cert || undefined)) made.addCert(bytes(one, 'cert'));
+  for (const one of list(key || undefined)) made.addKey(bytes(one?.pem ?? one, 'key'), secret(one?.passphrase));
   for (const one of list(pfx)) made.addPfx(bytes(one?.buf ?? one, 'pfx'), secret(one?.passphrase));
-  for (const one of list(ca)) made.addCa(bytes(one, 'ca'));
+  for (const one of list(ca || undefined)) made.addCa(bytes(one, 'ca'));
   for (const one of list(crl)) made.addCrl(bytes(one, 'crl'));
   if (sigalgs !== undefined && sigalgs !== null) {
     if (typeof sigalgs !== 'string') throw failure('ERR_INVALID_ARG_TYPE', `sigalgs has to be a string, not ${typeof sigalgs}`);

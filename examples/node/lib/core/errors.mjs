@@ -13,7 +13,9 @@ export function fromThrown(thrown) {
 /** One error of the component's: its record `error`. */
 export function fromGuest({ code, message, alert, reason }) {
   const name = codeName(code);
-  const error = new (KINDS[name] ?? Error)(message);
+  // Programs look for OpenSSL's words in the message as well, which Node has there.
+  const whole = reason === undefined || message.includes(reason) ? message : `${message} (${reason})`;
+  const error = new (KINDS[name] ?? Error)(whole);
   error.code = name;
   if (reason !== undefined) error.reason = reason;
   if (/^ERR_SSL_/.test(name)) error.library = 'SSL routines';

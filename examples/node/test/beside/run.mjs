@@ -17,6 +17,7 @@ let seen;
 const PATIENCE = 5_000;
 
 const file = (name) => readFileSync(path.join(process.env.GUEST_TLS_BESIDE, name), 'utf8');
+const raw = (name) => readFileSync(path.join(process.env.GUEST_TLS_BESIDE, name));
 const identity = { key: file('server.key'), cert: file('server.crt') };
 const authority = file('ca.crt');
 
@@ -108,7 +109,7 @@ for (const name of names) {
     process.exit();
   }, PATIENCE);
   patience.unref();
-  await rows[name].run({ authority, connect, file, identity, listen, net, pause, say, serve, tls, until, watch, what, wrap });
+  await rows[name].run({ authority, connect, file, identity, listen, net, pause, raw, say, serve, tls, until, watch, what, wrap });
   while (open.size > 0) await pause(1);
   clearTimeout(patience);
   tell();

@@ -71,6 +71,11 @@ export function issue(name, { alternatives, usage = 'serverAuth', subject = `/CN
   return read(name);
 }
 
+/** Writes PKCS#12 of the key and the certificate of this name, with the authority's. */
+export function pfx(path, name, password) {
+  openssl('pkcs12', '-export', '-in', file(`${name}.crt`), '-inkey', file(`${name}.key`), '-certfile', file('ca.crt'), '-out', path, '-password', `pass:${password}`);
+}
+
 function root(name) {
   openssl('req', '-x509', ...NEW_KEY, '-keyout', file(`${name}.key`), '-out', file(`${name}.crt`), '-subj', `/CN=guest-tls ${name}`, '-days', '30',
     '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign');
