@@ -63,6 +63,7 @@ class Connection:
         # What OpenSSL says of the header of the record that came last, where it is none.
         self._header_fault: Optional[str] = None
         self._is_first_record = True
+        self._is_no_tls = False
         self._eof = self._eof_told = False
         # What was decrypted and not read yet.
         self._cleartext = memoryview(b"")
@@ -91,10 +92,13 @@ class Connection:
         if self._eof or len(self._record) == record_length(self._record):
             self._encrypted, self._record = bytes(self._record), bytearray()
             self._header_fault = header_fault(self._encrypted, self._is_first_record)
+            self._is_no_tls = self._is_no_tls or self._is_first_record and self._header_fault is not None
             self._is_first_record = False
 
     def outgoing(self) -> bytes:
-        """Bytes for the transport; none where there are none now."""
+        """Bytes for the transport; none where there are none now, and no alert for a peer that does not speak TLS, as of OpenSSL's."""
+        if self._is_no_tls:
+            return b""
         return self.call("read-encrypted", CHUNK)  # type: ignore[no-any-return]
 
     # The application's side.
