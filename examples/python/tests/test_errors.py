@@ -131,7 +131,9 @@ def test_a_file_that_is_not_read_says_more_than_openssl(pki: Certificates, tmp_p
         assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("list_", [None, "ECDHE+AESGCM", "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE+CHACHA20:!aRSA"])
+@pytest.mark.parametrize(
+    "list_", [None, "ECDHE+AESGCM", "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE+CHACHA20:!aRSA"]
+)
 def test_ciphers_are_described_as_ssl_does(list_: str | None) -> None:
     """Each suite word for word; and of those of TLS 1.2 that a list names, the same, in the same order."""
     found = {}

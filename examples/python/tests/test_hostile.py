@@ -88,9 +88,7 @@ PARSE = f"{CERTIFICATE_}#parse"
         ),
     ],
 )
-def test_a_result_takes_no_more_than_its_budget(
-    items: list[str], name: str, why: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_result_takes_no_more_than_its_budget(items: list[str], name: str, why: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_guest, "RESULT_LIMIT", LIMIT)
     guest = hostile(*items)
     short = name.removeprefix("guest:tls/").replace(f"@{VERSION}", "")

@@ -319,7 +319,13 @@ def what_a_connection_is_made_of(ends: Ends) -> Iterator[Any]:
     yield connection._sslobj is None, connection._sslobj.version(), connection._sslobj.cipher()
     ends.shake_hands(connection.do_handshake)
     inner = connection._sslobj
-    yield inner.version(), inner.cipher()[1:] == (inner.version(), 256), inner.selected_alpn_protocol(), inner.compression(), inner.pending()
+    yield (
+        inner.version(),
+        inner.cipher()[1:] == (inner.version(), 256),
+        inner.selected_alpn_protocol(),
+        inner.compression(),
+        inner.pending(),
+    )
     yield told(inner.getpeercert), told(lambda: inner.getpeercert(True)), inner.server_side, inner.server_hostname
     yield inner.owner is connection, inner.context is connection.context, inner.session_reused
     yield told(lambda: inner.read(1)), inner.write(b"data")

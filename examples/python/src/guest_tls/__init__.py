@@ -60,7 +60,8 @@ from ssl import (
 )
 
 from ._connection import SSLSession
-from ._context import SSLContext, configure, create_default_context, decode_certificate
+from ._context import SSLContext
+from ._defaults import configure, create_default_context, decode_certificate
 from ._objects import SSLObject
 from ._socket import SSLSocket
 

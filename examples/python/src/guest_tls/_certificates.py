@@ -6,15 +6,35 @@ import base64
 import binascii
 import json
 import re
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator, Optional, Union
 
 PeerCertificate = dict[str, Any]
+Password = Union[str, bytes, bytearray, Callable[[], Union[str, bytes, bytearray]], None]
 
 
 def pem_blocks(text: bytes, label: bytes) -> Iterator[bytes]:
     """The PEM blocks with this label, one after another."""
     for match in re.finditer(rb"-----BEGIN %s-----.*?-----END %s-----" % (label, label), text, re.DOTALL):
         yield match.group() + b"\n"
+
+
+def key_blocks(text: bytes) -> bytes:
+    """The private keys of a file, which may hold certificates too."""
+    labels = (b"PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"RSA PRIVATE KEY", b"EC PRIVATE KEY")
+    return b"".join(block for label in labels for block in pem_blocks(text, label)) or text
+
+
+def password(given: Password) -> Optional[bytes]:
+    """The password of a key that was given, or that a callback gives."""
+    if given is None:
+        return None
+    found = given() if callable(given) else given
+    if not isinstance(found, (str, bytes, bytearray)):
+        raise TypeError("password callback must return a string" if callable(given) else "password should be a string or callable")
+    encoded = found.encode() if isinstance(found, str) else bytes(found)
+    if len(encoded) > MOST_PASSWORD:
+        raise ValueError(f"password cannot be longer than {MOST_PASSWORD} bytes")
+    return encoded
 
 
 def pem(der: bytes, label: str) -> bytes:
@@ -106,6 +126,9 @@ def value_start(data: bytes, position: int) -> tuple[int, int]:
         raise ValueError(f"byte {position + 1} is no length in DER")
     return int.from_bytes(head[1 : 1 + count], "big"), position + 2 + count
 
+
+# In bytes, as in `ssl`.
+MOST_PASSWORD = 1024
 
 # Node's keys, and those of `ssl`.
 INFO_ACCESS = {"OCSP - URI": "OCSP", "CA Issuers - URI": "caIssuers"}

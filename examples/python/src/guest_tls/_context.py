@@ -15,21 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional, Sequence, Union
 
 from . import _certificates, _ciphers, _errors
+from ._absent import Absent
 from ._canonical import Failed
 from ._guest import POOL, Guest, Resource
 from ._objects import SSLObject
-from ._options import Options, ask
+from ._options import Options, ask, supported
 from ._socket import SSLSocket
+from ._trust import Anchors
 
 if TYPE_CHECKING:
     from ._connection import SSLSession
 
-Password = Union[str, bytes, bytearray, Callable[[], Union[str, bytes, bytearray]], None]
 Path_ = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 SniCallback = Callable[[Any, Optional[str], "SSLContext"], Optional[int]]
 
 
-class SSLContext(ssl.SSLContext):
+class SSLContext(Absent, ssl.SSLContext):
     """As `ssl.SSLContext`, with all of TLS in the sandbox.
 
     It is a subclass because asyncio, and others, ask for `isinstance(context, ssl.SSLContext)`. The base class brings an OpenSSL context
@@ -63,8 +64,7 @@ class SSLContext(ssl.SSLContext):
         self._minimum = ssl.TLSVersion.TLSv1_2
         self._maximum = only or ssl.TLSVersion.MAXIMUM_SUPPORTED
         self._identities: list[tuple[bytes, bytes, Optional[bytes]]] = []
-        self._authorities: dict[bytes, None] = {}
-        self._crls: list[bytes] = []
+        self._anchors = Anchors()
         self._ciphers: Optional[str] = None
         self._curve: Optional[str] = None
         self._alpn: list[bytes] = []
@@ -121,16 +121,16 @@ class SSLContext(ssl.SSLContext):
 
     # Certificates.
 
-    def load_cert_chain(self, certfile: Path_, keyfile: Optional[Path_] = None, password: Password = None) -> None:
+    def load_cert_chain(self, certfile: Path_, keyfile: Optional[Path_] = None, password: _certificates.Password = None) -> None:
         """Adds a certificate, with its chain, and its key, which are in PEM. Several may be added; a connection shows the one that suits
         the peer. `password` is for an encrypted key; there is no prompt.
         """
         chain = Path(os.fsdecode(certfile)).read_bytes()
         key = chain if keyfile is None else Path(os.fsdecode(keyfile)).read_bytes()
-        given = _password(password)
+        given = _certificates.password(password)
         identity = (
             b"".join(_certificates.pem_blocks(chain, b"CERTIFICATE")) or chain,
-            key_blocks(key),
+            _certificates.key_blocks(key),
             given,
         )
         self._check(identities=[identity])
@@ -149,15 +149,15 @@ class SSLContext(ssl.SSLContext):
         if cafile is None and capath is None and cadata is None:
             raise TypeError("cafile, capath and cadata cannot be all omitted")
         if cafile is not None:
-            self._load_pem(Path(os.fsdecode(cafile)).read_bytes(), os.fsdecode(cafile))
+            self._anchors.load_pem(Path(os.fsdecode(cafile)).read_bytes(), os.fsdecode(cafile))
         if capath is not None:
             # As in `ssl`, a folder that is not there holds nothing.
             folder = Path(os.fsdecode(capath))
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if HASHED_NAME.fullmatch(path.name):
-                    self._load_pem(path.read_bytes(), str(path))
+                    self._anchors.load_pem(path.read_bytes(), str(path))
         if cadata is not None:
-            self._load_data(cadata)
+            self._anchors.load_data(cadata)
         self._change()
 
     def set_default_verify_paths(self) -> None:
@@ -165,14 +165,14 @@ class SSLContext(ssl.SSLContext):
         where they hold nothing.
         """
         paths = ssl.get_default_verify_paths()
-        before = len(self._authorities)
+        before = len(self._anchors)
         if paths.cafile is not None:
             self.load_verify_locations(cafile=paths.cafile)
         if paths.capath is not None:
             self.load_verify_locations(capath=paths.capath)
-        if len(self._authorities) == before:
+        if len(self._anchors) == before:
             roots = ask(POOL.guest(), "certificate#root-certificates")
-            self._authorities.update(dict.fromkeys(root.encode() for root in roots))
+            self._anchors.add_known(root.encode() for root in roots)
             self._change()
 
     def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
@@ -183,15 +183,15 @@ class SSLContext(ssl.SSLContext):
 
     def get_ca_certs(self, binary_form: bool = False) -> list[Any]:
         """The authorities that are trusted, as dictionaries or in DER."""
-        found = [certificate for certificate in self._parsed() if certificate.ca]
+        found = [certificate for certificate in self._anchors.parsed() if certificate.ca]
         return [certificate.raw if binary_form else _certificates.decoded(certificate) for certificate in found]
 
     def cert_store_stats(self) -> dict[str, int]:
         """How many certificates, authorities among them, and revocation lists were loaded."""
         return {
-            "x509": len(self._authorities),
-            "crl": len(self._crls),
-            "x509_ca": sum(certificate.ca for certificate in self._parsed()),
+            "x509": len(self._anchors),
+            "crl": len(self._anchors.crls),
+            "x509_ca": sum(certificate.ca for certificate in self._anchors.parsed()),
         }
 
     # Policy.
@@ -396,24 +396,6 @@ class SSLContext(ssl.SSLContext):
         keys = ("connect", "connect_good", "accept", "accept_good", "hits")
         return {**dict.fromkeys(nothing, 0), **{key: self._statistics[key] for key in keys}}
 
-    # What there is not.
-
-    def load_dh_params(self, path: Path_, /) -> None:
-        """Raises `NotImplementedError`."""
-        raise NotImplementedError("there is no finite-field Diffie-Hellman (RFC 9325 section 4.1): see set_ecdh_curve")
-
-    def set_npn_protocols(self, npn_protocols: Iterable[str]) -> None:
-        """Raises `NotImplementedError`."""
-        raise NotImplementedError("NPN was never standardised: see set_alpn_protocols")
-
-    def set_psk_client_callback(self, callback: object) -> None:
-        """Raises `NotImplementedError`."""
-        raise NotImplementedError("rustls has no external PSKs: use certificates, or sessions")
-
-    def set_psk_server_callback(self, callback: object, identity_hint: Optional[str] = None) -> None:
-        """Raises `NotImplementedError`."""
-        raise NotImplementedError("rustls has no external PSKs: use certificates, or sessions")
-
     # For connections.
 
     def _encode_hostname(self, hostname: Union[str, bytes, None]) -> Optional[str]:
@@ -481,14 +463,13 @@ class SSLContext(ssl.SSLContext):
         return made  # type: ignore[no-any-return]
 
     def _give_policy(self, give: Callable[..., None]) -> None:
-        # Without any, the guest would trust Mozilla's roots, where `ssl` trusts nobody.
-        give("add-ca", b"".join(self._authorities) or NO_ANCHOR)
+        give("add-ca", self._anchors.pem)
         give("set-allow-partial-trust-chain", bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN))
         give("set-compat", self._compat)
         if self._verify_flags & (ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_CRL_CHECK_CHAIN):
-            if not self._crls:
+            if not self._anchors.crls:
                 raise _errors.refused("CRL_MISSING", "verify_flags has VERIFY_CRL_CHECK_… and load_verify_locations has loaded no list")
-            for crl in self._crls:
+            for crl in self._anchors.crls:
                 give("add-crl", crl)
         lowest, highest = self._versions()
         give("set-min-version", lowest)
@@ -506,141 +487,11 @@ class SSLContext(ssl.SSLContext):
             highest = "tls12"
         return lowest, highest
 
-    def _load_pem(self, text: bytes, what: str) -> None:
-        certificates = [
-            block
-            for label in (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
-            for block in _certificates.pem_blocks(text, label)
-        ]
-        crls = list(_certificates.pem_blocks(text, b"X509 CRL"))
-        if not certificates and not crls:
-            message = f"{what} has no certificate and no revocation list in PEM"
-            number = _errors.X509_R_NO_CERTIFICATE_OR_CRL_FOUND
-            raise _errors.refused("NO_CERTIFICATE_OR_CRL_FOUND", message, "X509", number)
-        for block in certificates:
-            self._trust(block, what)
-        self._crls += crls
-
-    def _load_data(self, data: Union[str, bytes, bytearray]) -> None:
-        if isinstance(data, int) or isinstance(data, str) and not data.isascii():
-            raise TypeError("cadata should be an ASCII string or a bytes-like object")
-        if not data:
-            raise ValueError("Empty certificate data")
-        if isinstance(data, str):
-            try:
-                self._load_pem(data.encode("ascii"), "cadata")
-            except ssl.SSLError as error:
-                raise _errors.no_data("no start line", str(error)) from error
-            return
-        try:
-            ders = list(_certificates.split_der(bytes(data)))
-        except ValueError as error:
-            raise _errors.no_data("not enough data", str(error)) from error
-        for der in ders:
-            self._trust(_certificates.pem(der, "CERTIFICATE"), "cadata")
-
-    def _trust(self, block: bytes, what: str) -> None:
-        """Adds a certificate in PEM. All are brought into one form, so that one is there once."""
-        try:
-            block = _certificates.pem(_certificates.from_pem(block), "CERTIFICATE")
-        except ValueError as error:
-            raise _errors.pem_lib("X509", f"{what}: {error}") from error
-        if block not in self._authorities:
-            parsed = ask(POOL.guest(), "certificate#parse", block)
-            if isinstance(parsed, Failed):
-                raise _errors.pem_lib("X509", f"{what}: {parsed.error.message}")
-            self._authorities[block] = None
-
-    def _parsed(self) -> list[Any]:
-        return [ask(POOL.guest(), "certificate#parse", block) for block in self._authorities]
-
-
-def create_default_context(
-    purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH,
-    *,
-    cafile: Optional[Path_] = None,
-    capath: Optional[Path_] = None,
-    cadata: Union[str, bytes, bytearray, None] = None,
-) -> SSLContext:
-    """A context for clients (`Purpose.SERVER_AUTH`: verifies the server, by the given authorities or the system's) or for servers
-    (`Purpose.CLIENT_AUTH`).
-    """
-    if not isinstance(purpose, ssl._ASN1Object):
-        raise TypeError(purpose)
-    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT if purpose == ssl.Purpose.SERVER_AUTH else ssl.PROTOCOL_TLS_SERVER)
-    if cafile or capath or cadata:
-        context.load_verify_locations(cafile, capath, cadata)
-    elif context.verify_mode != ssl.CERT_NONE:
-        context.load_default_certs(purpose)
-    if keylog := os.environ.get("SSLKEYLOGFILE"):
-        context.keylog_filename = keylog
-    return context
-
-
-def decode_certificate(certificate: bytes) -> dict[str, Any]:
-    """Reads a certificate in DER or PEM, in the sandbox, into a dictionary as `SSLSocket.getpeercert` gives it. `SSLError` where it is
-    none.
-    """
-    parsed = ask(POOL.guest(), "certificate#parse", certificate)
-    if isinstance(parsed, Failed):
-        raise _errors.exception(parsed.error)
-    return _certificates.decoded(parsed)
-
-
-def configure(instances: int) -> None:
-    """How many instances of the component this process may have: 1 by default. Each is a sandbox of its own and runs on one processor at a
-    time; a new connection goes to the one with the fewest. It holds for instances to come.
-    """
-    if instances < 1:
-        raise ValueError(f"instances is {instances}, and has to be at least 1")
-    POOL.size = instances
-
-
-def supported(value: int) -> ssl.TLSVersion:
-    """A version that the guest speaks."""
-    version = ssl.TLSVersion(value)
-    if version in (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
-        raise ValueError(f"{version.name} is not supported: TLS 1.2 and 1.3 are (RFC 8996)")
-    return version
-
-
-def _password(given: Password) -> Optional[bytes]:
-    """The password that was given, or that a callback gives."""
-    if given is None:
-        return None
-    found = given() if callable(given) else given
-    if not isinstance(found, (str, bytes, bytearray)):
-        raise TypeError("password callback must return a string" if callable(given) else "password should be a string or callable")
-    encoded = found.encode() if isinstance(found, str) else bytes(found)
-    if len(encoded) > MOST_PASSWORD:
-        raise ValueError(f"password cannot be longer than {MOST_PASSWORD} bytes")
-    return encoded
-
-
-def key_blocks(text: bytes) -> bytes:
-    """The private keys of a file, which may hold certificates too."""
-    labels = (b"PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"RSA PRIVATE KEY", b"EC PRIVATE KEY")
-    return b"".join(block for label in labels for block in _certificates.pem_blocks(text, label)) or text
-
 
 PROTOCOLS = (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2)
 HANDSHAKE_TIMEOUT = 120.0
-# In bytes, as in `ssl`.
-MOST_PASSWORD = 1024
 TICKET_KEYS_LENGTH = 48
 # In seconds. Who steals the keys of tickets reads what was said in resumed connections of TLS 1.2, so they do not stay.
 TICKET_KEYS_LIFE = 6 * 3600
 # As `openssl rehash` names them: the hash of the subject, and a number.
 HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
-
-# A certificate that someone else issued is no anchor, and whoever made this one threw both keys away.
-NO_ANCHOR = b"""-----BEGIN CERTIFICATE-----
-MIIBKDCBzwIBATAKBggqhkjOPQQDAjAcMRowGAYDVQQDDBFndWVzdC10bHM6IG5v
-Ym9keTAeFw0yNjExMjMxOTQwMTRaFw0yNjExMjQxOTQwMTRaMCUxIzAhBgNVBAMM
-Gmd1ZXN0LXRsczogbm8gdHJ1c3QgYW5jaG9yMFkwEwYHKoZIzj0CAQYIKoZIzj0D
-AQcDQgAE9bG3v8vSr2Ew/CqMfl3bruBQDx/iaagOow0Xg2hUSVj6/OFgIF5Gm/kZ
-WaCLd4DgdC8dJ0oEFn2yV1LFGgxOJDAKBggqhkjOPQQDAgNIADBFAiADTokI+PUw
-dTiVUwuLgOoPnmzlf5wln8ef6z0L+9732QIhAIqWEb3Fu3JRPdoRFC2h3wSI3l9s
-GcGIR55Gl/cHHscl
------END CERTIFICATE-----
-"""

@@ -47,9 +47,7 @@ def not_verified(error: Any, hostname: Optional[str]) -> ssl.SSLCertVerification
         words = f"{what} mismatch, certificate is not valid for '{hostname}'."
     else:
         number, words = VERIFY_CODES[error.code]
-    made = ssl.SSLCertVerificationError(
-        FAULT, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words} ({error.message})"
-    )
+    made = ssl.SSLCertVerificationError(FAULT, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words} ({error.message})")
     made.verify_code = number
     made.verify_message = words
     return explained(made, "CERTIFICATE_VERIFY_FAILED")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 from . import _errors
@@ -32,3 +33,11 @@ class Options:
     def create(self, *values: Any) -> Any:
         """Makes the resource of them and of `values`, once. `Failed` for what is wrong with them."""
         return ask(self._guest, f"{self._kind}#[static]{self._kind}.create", *values, self._options)
+
+
+def supported(value: int) -> ssl.TLSVersion:
+    """A version that the guest speaks."""
+    version = ssl.TLSVersion(value)
+    if version in (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        raise ValueError(f"{version.name} is not supported: TLS 1.2 and 1.3 are (RFC 8996)")
+    return version
