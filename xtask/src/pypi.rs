@@ -29,6 +29,8 @@ pub(crate) fn environment(project: &Project, requirements: &str) -> Result<PathB
     let mut pip = Command::new(unfinished.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]);
     pip.arg(&list);
+    // What has no wheel is built by what the list names, and not by what is newest.
+    pip.env("PIP_CONSTRAINT", &list);
     Step::new("python: fetching packages from PyPI", pip).run()?;
     fs::rename(&unfinished, &folder).with_context(|| format!("can't move {}", unfinished.display()))?;
     Ok(folder)
