@@ -8,18 +8,20 @@ import contextlib
 import gc
 import hashlib
 import os
+import socket
 import ssl
 import stat
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wasmtime
-from conftest import Certificates, client_context, receive, server_context, succeed
+from conftest import Certificates, attempt, client_context, receive, server_context, succeed
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -471,6 +473,38 @@ def test_half_close(pki: Certificates) -> None:
 
     outcome = succeed(client_context(guest_tls, pki), server_context(guest_tls, pki.server), visit, serve)
     assert (outcome.client, outcome.server) == (b"answer", b"question")
+
+
+def test_nothing_is_sent_in_the_clear_by_a_thread_that_was_sending(pki: Certificates) -> None:
+    """One thread is in `sendall` when another ends TLS: the rest is not sent, where `ssl` would send it in the clear."""
+    ours, theirs = socket.socketpair()
+    failures: list[BaseException] = []
+
+    def serve() -> None:
+        with server_context(guest_tls, pki.server).wrap_socket(theirs, server_side=True) as connection:
+            with contextlib.suppress(ssl.SSLError):
+                while connection.recv(1 << 16):
+                    pass
+            plain = connection.unwrap()
+            plain.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                failures.append(AssertionError(f"in the clear: {plain.recv(100)!r}"))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    connection = client_context(guest_tls, pki).wrap_socket(ours, server_hostname="server.test")
+
+    outcomes: list[Any] = []
+    sender = threading.Thread(target=lambda: outcomes.append(attempt(lambda: connection.sendall(bytes(64 << 20)))))
+    sender.start()
+    time.sleep(0.05)
+    plain = connection.unwrap()
+    sender.join(30)
+    thread.join(30)
+    assert not sender.is_alive() and not thread.is_alive()
+    plain.close()
+    assert not failures, failures
+    assert isinstance(outcomes[0], ssl.SSLError), outcomes
 
 
 def test_a_self_signed_server_that_is_trusted(pki: Certificates) -> None:

@@ -5,10 +5,12 @@ The peer is `ssl`'s, in memory, so a program says which of its bytes are in the 
 
 from __future__ import annotations
 
+import gc
 import select
 import socket
 import ssl
 import struct
+import warnings
 from types import ModuleType
 from typing import Any, Callable, Iterator
 
@@ -426,6 +428,20 @@ def what_an_object_is_made_of(ends: Ends) -> Iterator[Any]:
     yield kind(lambda: end.read(5, bytearray(3))), kind(lambda: end.read(-1, bytearray(3))), told(lambda: end.nothing)
 
 
+def what_nobody_refers_to(ends: Ends) -> Iterator[Any]:
+    """A connection closes its socket when the last reference goes, and does not wait for the collector of garbage."""
+    gc.disable()
+    try:
+        connection = ends.secure()
+        before = readable(ends.wire)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            del connection
+        yield before, readable(ends.wire), ends.wire.recv(1)
+    finally:
+        gc.enable()
+
+
 PROGRAMS: list[Program] = [
     two_records_at_once,
     one_record_in_parts,
@@ -456,6 +472,7 @@ PROGRAMS: list[Program] = [
     an_end_by_both,
     an_end_that_never_comes,
     what_an_object_is_made_of,
+    what_nobody_refers_to,
 ]
 
 
