@@ -29,8 +29,11 @@ pub(crate) fn environment(project: &Project, requirements: &str) -> Result<PathB
     let mut pip = Command::new(unfinished.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]);
     pip.arg(&list);
-    // What has no wheel is built by what the list names, and not by what is newest.
-    pip.env("PIP_CONSTRAINT", &list);
+    // What has no wheel is built by the versions of the list, and not by the newest. Without hashes, which pip wants of
+    // a build's own requirements then, and these can have none.
+    let versions = unfinished.join("constraints.txt");
+    fs::write(&versions, pins(requirements)).with_context(|| format!("can't write {}", versions.display()))?;
+    pip.env("PIP_CONSTRAINT", &versions);
     Step::new("python: fetching packages from PyPI", pip).run()?;
     fs::rename(&unfinished, &folder).with_context(|| format!("can't move {}", unfinished.display()))?;
     Ok(folder)
@@ -42,7 +45,24 @@ pub(crate) fn folder(project: &Project, requirements: &str) -> Result<PathBuf> {
     Ok(project.cache.join("venv").join(key))
 }
 
+/// The packages and versions of requirements, without options and hashes.
+fn pins(requirements: &str) -> String {
+    let pinned = requirements.lines().filter(|line| !line.starts_with([' ', '-', '#']));
+    pinned.map(|line| format!("{}\n", line.trim_end_matches(['\\', ' ']))).collect()
+}
+
 fn python() -> Result<PathBuf> {
     let base = env::var_os("GUEST_TLS_PYTHON").map(PathBuf::from).or_else(|| project::program("python3"));
     base.context("there is no python3: install it, or set GUEST_TLS_PYTHON to its path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_without_hashes() {
+        let list = "# a list\n--only-binary :all:\na==1 \\\n    --hash=sha256:00\nb==2 ; os_name == 'nt' \\\n    --hash=sha256:11\nc==3\n";
+        assert_eq!(pins(list), "a==1\nb==2 ; os_name == 'nt'\nc==3\n");
+    }
 }
