@@ -41,13 +41,15 @@ const KEYS: [Form; 16] = [
 ];
 
 #[rustfmt::skip]
-const PFXS: [Form; 7] = [
+const PFXS: [Form; 9] = [
     ("with OpenSSL's defaults", Kind::P256, &[]),
     ("of RSA", Kind::Rsa2048, &[]),
     ("with 3DES and RC2 of 40 bit", Kind::P256, &["-legacy"]),
     ("with 3DES", Kind::Rsa2048, &["-legacy", "-descert"]),
     ("with RC2 of 128 bit", Kind::P256, &["-legacy", "-keypbe", "PBE-SHA1-RC2-128", "-certpbe", "PBE-SHA1-RC2-128"]),
     ("with AES-128 and a MAC with SHA-512", Kind::Ed25519, &["-keypbe", "AES-128-CBC", "-certpbe", "AES-128-CBC", "-macalg", "sha512"]),
+    ("with 3DES of two keys", Kind::P256, &["-legacy", "-keypbe", "PBE-SHA1-2DES", "-certpbe", "PBE-SHA1-2DES"]),
+    ("without a MAC", Kind::P256, &["-nomac"]),
     ("with nothing encrypted", Kind::P256, &["-keypbe", "NONE", "-certpbe", "NONE"]),
 ];
 
@@ -98,7 +100,19 @@ fn pfxs() -> Vec<Row> {
             },
         )
     };
-    PFXS.into_iter().map(serving).chain(PFXS.into_iter().step_by(3).map(asking)).collect()
+    let beside = Row::new("PKCS#12", "a PKCS#12 file serves beside a key, its certificate and a CA [O3]", || async {
+        for kind in [Kind::P256, Kind::Rsa2048] {
+            let options = ContextOptions {
+                pfxs: vec![usual_pfx(&[])?],
+                passphrase: word(),
+                roots: vec![Kind::P384.authority().certificate.clone().into()],
+                ..with_identity(&Kind::Rsa2048.server())
+            };
+            serves(&options, kind, Setup::client(kind)).await?;
+        }
+        Ok(())
+    });
+    PFXS.into_iter().map(serving).chain(PFXS.into_iter().step_by(3).map(asking)).chain([beside]).collect()
 }
 
 /// An RSA and an ECDSA certificate side by side: each client trusts the authority of one of them only.
@@ -157,7 +171,7 @@ fn identities() -> Vec<Row> {
 type Refused = (&'static str, fn(&mut ContextOptions) -> Result<()>, &'static [ErrorCode], &'static str);
 
 #[rustfmt::skip]
-const REFUSED: [Refused; 32] = [
+const REFUSED: [Refused; 31] = [
     ("nothing wrong [O1]", |_| Ok(()), &[], ""),
     ("an encrypted key without its passphrase [O1]", |o| { o.keys = vec![encrypted(&["pkcs8", "-topk8", WORD])?]; Ok(()) }, &[ErrorCode::ErrMissingPassphrase], "no passphrase was given"),
     ("an encrypted key in DER without its passphrase [O1]", |o| { o.keys = vec![encrypted(&["pkcs8", "-topk8", "-outform", "DER", WORD])?]; Ok(()) }, &[ErrorCode::ErrMissingPassphrase], "no passphrase was given"),
@@ -170,10 +184,9 @@ const REFUSED: [Refused; 32] = [
     ("a PKCS#12 file with another passphrase [O3]", |o| { *o = with_pfx(&usual_pfx(&[])?); o.passphrase = other(); Ok(()) }, &[ErrorCode::ErrOsslPkcs12MacVerifyFailure], "passphrase"),
     ("a PKCS#12 file without its passphrase [O3]", |o| { *o = with_pfx(&usual_pfx(&[])?); o.passphrase = None; Ok(()) }, &[ErrorCode::ErrOsslPkcs12MacVerifyFailure], "passphrase"),
     ("an old PKCS#12 file with another passphrase [O3]", |o| { *o = with_pfx(&usual_pfx(&["-legacy"])?); o.passphrase = other(); Ok(()) }, &[ErrorCode::ErrOsslPkcs12MacVerifyFailure], "passphrase"),
-    ("a PKCS#12 file without a MAC [O3]", |o| { *o = with_pfx(&usual_pfx(&["-nomac"])?); Ok(()) }, &[ErrorCode::ErrTlsInvalidPfx], "no MAC"),
+    ("a PKCS#12 file without a MAC, with another passphrase [O3]", |o| { *o = with_pfx(&usual_pfx(&["-nomac"])?); o.passphrase = other(); Ok(()) }, &[ErrorCode::ErrOsslPkcs12MacVerifyFailure], "passphrase"),
     ("a PKCS#12 file without a key [O3]", |o| { *o = with_pfx(&usual_pfx(&["-nokeys"])?); Ok(()) }, &[ErrorCode::ErrTlsInvalidPfx], "no private key"),
     ("what is no PKCS#12 file [O3]", |o| { *o = with_pfx(b"no"); Ok(()) }, &[ErrorCode::ErrTlsInvalidPfx], "not a PKCS#12 file"),
-    ("a PKCS#12 file beside a key and a certificate [O3]", |o| { o.pfxs = vec![usual_pfx(&[])?]; o.passphrase = word(); Ok(()) }, &[ErrorCode::ErrInvalidArgValue], "give it alone"),
     ("a cipher list that leaves nothing [O6]", |o| { o.ciphers = Some("ALL:!ECDHE".into()); Ok(()) }, &[ErrorCode::ErrSslNoCipherMatch], "selects no cipher suite"),
     ("a cipher list that is none [O6]", |o| { o.ciphers = Some("ALL:@STRONG".into()); Ok(()) }, &[ErrorCode::ErrSslInvalidCommand], "@STRENGTH"),
     ("a security level that is not supported [O6]", |o| { o.ciphers = Some("ALL:@SECLEVEL=4".into()); Ok(()) }, &[ErrorCode::ErrInvalidArgValue], "security levels above 2"),

@@ -71,6 +71,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             let mut results = Vec::new();
             note(&mut results, "hosts", || hosts::set_up(project));
             note(&mut results, "servers", || tools::apt_install(project, "servers that begin in the clear", SERVERS));
+            note(&mut results, "files", || tools::apt_install(project, "what writes files of its own", FILES));
             note(&mut results, "PostgreSQL", || Tool::POSTGRES.program(project));
             for tool in [Tool::CURL, Tool::NMAP, Tool::SSLYZE] {
                 note(&mut results, "clients and scanners", || tool.program(project));
@@ -392,6 +393,9 @@ const NODE_TESTS: &[&str] = &["--test", "--test-reporter=spec", "test/*.test.mjs
 /// What `connect` is tested with: servers, and a client beside it.
 const SERVERS: &[&str] =
     &["dovecot-imapd", "dovecot-pop3d", "gnutls-bin", "prosody", "python3-aiosmtpd", "python3-pyftpdlib", "slapd"];
+
+/// What writes keys and PKCS#12 files of its own: GnuTLS and NSS.
+const FILES: &[&str] = &["gnutls-bin", "libnss3-tools"];
 
 /// The examples with tests in their own language.
 const EXAMPLES: &[Example] = &[
