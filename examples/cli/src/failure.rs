@@ -126,6 +126,10 @@ fn is_certificate(code: types::ErrorCode) -> bool {
             | CertUntrusted
             | UnableToGetCrl
             | CrlHasExpired
+            | CrlNotYetValid
+            | CrlSignatureFailure
+            | KeyusageNoCrlSign
+            | UnhandledCriticalCrlExtension
             | ErrTlsCertAltnameInvalid
     )
 }
