@@ -7,11 +7,10 @@ use webpki::{EndEntityCert, Error as ChainError, KeyUsage, VerifiedPath};
 use super::compat;
 use super::faults::{self, Fault, Purpose};
 use super::path::Path;
+use super::refusal::refusal;
 use super::revocation::Revocation;
-use crate::certificate::webpki::words;
 use crate::certificate::{X509, check_server_identity, der, mismatch};
 use crate::context::{Context, Roots};
-use crate::error::ErrorCode;
 
 /// What came of the check of a chain.
 #[derive(Debug)]
@@ -135,48 +134,4 @@ fn certificates_of(
     // A certificate that signs itself may be leaf and anchor.
     certificates.extend(anchor.filter(|anchor| certificates.last() != Some(anchor)).cloned());
     certificates
-}
-
-/// What webpki alone finds wrong.
-fn refusal(cause: &ChainError) -> Fault {
-    let (code, message, tls) = match cause {
-        ChainError::UnknownRevocationStatus => (
-            ErrorCode::UnableToGetCrl,
-            "On no path to a trusted CA do the revocation lists show that every certificate is good.".to_owned(),
-            CertificateError::UnknownRevocationStatus,
-        ),
-        ChainError::UnknownIssuer => (
-            ErrorCode::UnableToGetIssuerCertLocally,
-            "No path leads from the certificate to a CA that is trusted.".to_owned(),
-            CertificateError::UnknownIssuer,
-        ),
-        ChainError::CaUsedAsEndEntity => (
-            ErrorCode::CertUntrusted,
-            "The certificate is that of a CA, and can't stand for a server or client itself, except in compat mode."
-                .to_owned(),
-            CertificateError::InvalidPurpose,
-        ),
-        ChainError::UnsupportedCertVersion => (
-            ErrorCode::CertUntrusted,
-            "A certificate of the chain is not of version 3, and is only taken in compat mode.".to_owned(),
-            CertificateError::BadEncoding,
-        ),
-        ChainError::BadDer | ChainError::BadDerTime | ChainError::TrailingData(_) => (
-            ErrorCode::CertUntrusted,
-            format!("A certificate of the chain is not readable: {}.", words(cause)),
-            CertificateError::BadEncoding,
-        ),
-        ChainError::MaximumPathDepthExceeded => (
-            ErrorCode::CertUntrusted,
-            "The chain is too long: more than six CA certificates stand between the certificate and the trust anchor; give one of them as `ca` with `allowPartialTrustChain`."
-                .to_owned(),
-            CertificateError::UnknownIssuer,
-        ),
-        other => (
-            ErrorCode::CertUntrusted,
-            format!("The certificate can't be trusted: {}.", words(other)),
-            CertificateError::UnknownIssuer,
-        ),
-    };
-    Fault::new(code, message, tls)
 }

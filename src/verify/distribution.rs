@@ -105,7 +105,22 @@ const RELATIVE: u8 = der::CONTEXT_CONSTRUCTED + 1;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_a_point_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let name = PointName::new(&bytes);
+            let content = [&[der::SEQUENCE, bytes.len() as u8], &*bytes].concat();
+            if let (Some(name), Some(point)) = (name, Point::new(&content)) {
+                let _ = point.is(&name, &bytes);
+            }
+        }
+    }
 
     #[test]
     fn a_list_is_at_a_certificates_point_or_not() {

@@ -7,6 +7,7 @@ mod crl;
 mod distribution;
 mod faults;
 mod path;
+mod refusal;
 mod revocation;
 mod signature;
 #[cfg(test)]

@@ -34,7 +34,7 @@ const GOOD: &str = "nothing";
 /// What webpki refuses and OpenSSL does not, unless compat is on.
 const STRICTER: Option<&str> = Some(GOOD);
 
-const CHAINS: [ChainRow; 36] = [
+const CHAINS: [ChainRow; 38] = [
     ("a good certificate is good", || case(server()), GOOD, None),
     ("a good chain with an intermediate is good", || case(below(&intermediate())), GOOD, None),
     (
@@ -117,6 +117,13 @@ const CHAINS: [ChainRow; 36] = [
         None,
     ),
     ("a chain that is longer than an authority allows", too_long, "PATH_LENGTH_EXCEEDED", None),
+    ("a chain of seven intermediates", || case(below(&seven())), "CERT_UNTRUSTED", STRICTER),
+    (
+        "a chain of seven intermediates is good in compat mode",
+        || Case { compat: true, ..case(below(&seven())) },
+        GOOD,
+        None,
+    ),
     (
         "a certificate for another name",
         || case(known(Request { alt_names: "DNS:other.test", ..usual() })),
@@ -283,6 +290,14 @@ fn too_long() -> Case {
     let extensions = "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign";
     let above = known(Request { extensions: Some(extensions), ..Request::new("the last above leaves", Kind::P256) });
     case(below(&Request { issuer: Some(&above), ..middle() }.issue()))
+}
+
+/// The last of seven intermediates, each below the one before.
+fn seven() -> Arc<Identity> {
+    (1..7).fold(intermediate(), |above, number| {
+        let name = format!("intermediate {number}");
+        Request { issuer: Some(&above), is_authority: true, ..Request::new(&name, Kind::P256) }.issue()
+    })
 }
 
 fn root_list(revoked: &[&Identity], validity: Validity) -> String {
