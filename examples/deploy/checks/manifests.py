@@ -60,6 +60,11 @@ def set_option(command, name, value):
             command[index] = f"{name}={value}"
 
 
+def memory_size(command):
+    """The limit of a linear memory, in bytes."""
+    return int(re.search(r"max-memory-size=(\d+)", " ".join(command))[1])
+
+
 def size(text):
     """Bytes, as systemd and Kubernetes write them."""
     number, unit = re.fullmatch(r"(\d+)([KMG])i?", text).groups()
