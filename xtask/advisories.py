@@ -62,7 +62,7 @@ def packages():
             found = cargo(ROOT / path)
         elif name == "package-lock.json":
             found = npm(ROOT / path)
-        elif name == "pyproject.toml" or re.fullmatch(r"requirements.*\.txt", name) or path == "xtask/src/tools.rs":
+        elif name in ("pyproject.toml", "requirements.txt") or path.startswith("xtask/locks/pypi/"):
             found = python(ROOT / path)
         else:
             continue
