@@ -2,7 +2,7 @@
 
 import { checkServerIdentity } from './certificates.mjs';
 import { failure } from './core/errors.mjs';
-import { createSecureContext } from './secure-context.mjs';
+import { contextOf } from './secure-context.mjs';
 import { TLSSocket, internal, normalized } from './tls-socket.mjs';
 
 /** Connects and speaks TLS as a client: `connect(port[, host][, options][, callback])`, `connect(path[, …])` or `connect(options[, callback])`. */
@@ -22,7 +22,7 @@ export function connect(...args) {
   const socket = new TLSSocket(options.socket, {
     ...options,
     isServer: false,
-    secureContext: options.secureContext ?? createSecureContext(options),
+    secureContext: options.secureContext ?? contextOf(options),
     servername,
     [internal]: {
       host: name || 'localhost',

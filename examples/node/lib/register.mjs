@@ -4,6 +4,7 @@ import { constants } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import builtin from 'node:tls';
 
+import { setModule } from './secure-context.mjs';
 import { showThrough } from './stream-socket.mjs';
 import tls from './tls.mjs';
 
@@ -19,5 +20,7 @@ for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(t
   if (theirs === undefined || theirs.configurable) Object.defineProperty(builtin, name, { ...property, configurable: true });
   else if (theirs.writable) builtin[name] = tls[name];
 }
+setModule(builtin);
+
 // As far as the engine knows, everybody has imported the module by now.
 syncBuiltinESMExports?.();

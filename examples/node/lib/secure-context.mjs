@@ -62,6 +62,16 @@ export function createSecureContext(options = {}) {
   return common.context;
 }
 
+/** Makes a context by what the module has as `createSecureContext` now: programs put their own there, and Node's `tls` asks it too. */
+export function contextOf(options) {
+  return module.createSecureContext(options);
+}
+
+/** Says which object is the module `tls` of this process. */
+export function setModule(object) {
+  module = object;
+}
+
 /** `context`, if it is one of ours. */
 export function ours(context, name) {
   if (context instanceof SecureContext) return context;
@@ -152,6 +162,7 @@ const CREDENTIALS = [
 ];
 const PEM = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 
+let module = { createSecureContext };
 let bundled;
 let extras;
 let chosen;

@@ -6,7 +6,7 @@ import { pairOptions } from './core/connection.mjs';
 import { failure } from './core/errors.mjs';
 import { bytes } from './core/bytes.mjs';
 import { guest } from './guest.mjs';
-import { createSecureContext, ours } from './secure-context.mjs';
+import { contextOf, ours } from './secure-context.mjs';
 import { TLSSocket, checkOptions, internal, questionsFor } from './tls-socket.mjs';
 
 /**
@@ -79,7 +79,7 @@ class State {
     }
     this.#server = server;
     this.#options = { ...options };
-    this.#context = createSecureContext(options);
+    this.#context = ours(contextOf(options), 'the context of createSecureContext');
   }
 
   /** The server's own context, as it is now. */
@@ -103,7 +103,7 @@ class State {
 
   add(hostname, context) {
     const given = context?.context ?? context;
-    const made = isOurs(given) ? given : createSecureContext(context);
+    const made = isOurs(given) ? given : contextOf(context);
     const name = hostname.toLowerCase();
     const matches = name.startsWith('*.')
       ? (asked) => asked.endsWith(name.slice(1)) && !asked.slice(0, 1 - name.length).includes('.') && asked.length > name.length - 1
@@ -113,7 +113,7 @@ class State {
 
   replace(options) {
     if (options === null || typeof options !== 'object') throw failure('ERR_INVALID_ARG_TYPE', `options has to be an object, not ${typeof options}`);
-    this.#context = createSecureContext(options);
+    this.#context = ours(contextOf(options), 'the context of createSecureContext');
     const { ticketKeys } = options;
     if (ticketKeys) this.setTicketKeys(ticketKeys);
   }

@@ -11,7 +11,7 @@ import { failure, fromGuest } from './core/errors.mjs';
 import { bytes } from './core/bytes.mjs';
 import { guest } from './guest.mjs';
 import { question } from './questions.mjs';
-import { createSecureContext, ours } from './secure-context.mjs';
+import { contextOf, ours } from './secure-context.mjs';
 import { count, statistics } from './statistics.mjs';
 
 /** For `Server` and `connect`: what they give a socket beyond Node's options. */
@@ -80,7 +80,7 @@ class Socket extends net.Socket {
     this.#options = { ...options };
     this.#host = own.host || options.servername;
     this.#server = Boolean(options.isServer);
-    this.#context = options.secureContext ? ours(options.secureContext, 'secureContext') : createSecureContext(options);
+    this.#context = ours(options.secureContext || contextOf(options), 'secureContext');
     this.authorized = false;
     this.authorizationError = null;
     /** Whether the peer has ended its side by `close_notify` (RFC 8446 section 6.1): after `end`, false says that the transport was cut. */

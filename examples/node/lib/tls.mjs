@@ -5,7 +5,7 @@ import { alpnList } from './core/connection.mjs';
 import { connect } from './connect.mjs';
 import { guest } from './guest.mjs';
 import {
-  SecureContext, createSecureContext, defaults, getCACertificates, getCiphers, rootCertificates, setDefaultCACertificates,
+  SecureContext, createSecureContext, defaults, getCACertificates, getCiphers, rootCertificates, setDefaultCACertificates, setModule,
 } from './secure-context.mjs';
 import { SecurePair, createSecurePair } from './secure-pair.mjs';
 import { Server, createServer } from './server.mjs';
@@ -45,6 +45,8 @@ for (const name of Object.keys(defaults)) {
     set: (value) => { defaults[name] = value; },
   });
 }
+
+setModule(tls);
 
 export default tls;
 export {

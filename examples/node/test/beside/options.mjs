@@ -83,6 +83,26 @@ Object.assign(rows, {
       say('near', `${first === tls.getCACertificates()},${tls.getCACertificates().length}`);
     },
   },
+  'a createSecureContext that was replaced is asked by connect, servers and sockets': {
+    alone: true,
+    sees: { near: ['server 1', 'addContext 2', 'TLSSocket 3', 'connect 4'] },
+    run({ tls, say, identity, net }) {
+      const { createSecureContext } = tls;
+      let asked = 0;
+      tls.createSecureContext = (options) => {
+        asked += 1;
+        return createSecureContext(options);
+      };
+      const server = tls.createServer(identity);
+      say('near', `server ${asked}`);
+      server.addContext('a.test', identity);
+      say('near', `addContext ${asked}`);
+      new tls.TLSSocket(new net.Socket(), {}).on('error', () => {}).destroy();
+      say('near', `TLSSocket ${asked}`);
+      tls.connect({ port: 1 }).on('error', () => {}).destroy();
+      say('near', `connect ${asked}`);
+    },
+  },
   'setMaxSendFragment and bufferSize': {
     sees: {
       near: [
