@@ -310,10 +310,10 @@ fn words(cause: &impl std::fmt::Debug) -> String {
     let mut words = String::new();
     let mut before = ' ';
     for letter in name.chars() {
-        if letter.is_uppercase() && before.is_lowercase() {
+        if letter.is_ascii_uppercase() && before.is_ascii_lowercase() {
             words.push(' ');
         }
-        words.extend(letter.to_lowercase());
+        words.push(letter.to_ascii_lowercase());
         before = letter;
     }
     match detail.trim_matches([')', '"']) {

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 
 use rustls::ContentType;
+use rustls::crypto::cipher::OutboundChunks;
 
 use crate::error::Direction;
 
@@ -49,36 +50,39 @@ pub(crate) fn rewriting<R>(
     result
 }
 
-/// Gives what a record that we protect says in place of its content, and notes it. See [`note`].
-pub(super) fn sent(content_type: ContentType, content: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+/// Notes what a record that we protect says, unless it is application data, and gives what it says in place of its content.
+// Not copied into the encrypters of all suites.
+#[inline(never)]
+pub(super) fn sent(content_type: ContentType, content: &OutboundChunks<'_>) -> Option<Vec<u8>> {
     if content_type == ContentType::ApplicationData {
         return None;
     }
-    let content = content();
+    let content = content.to_vec();
     let rewritten =
         REWRITE.with_borrow_mut(|rewrite| rewrite.as_mut().and_then(|rewrite| rewrite(content_type, &content)));
     let said = rewritten.as_ref().unwrap_or(&content).clone();
-    push(|| Seen::Content { direction: Direction::Sent, content_type, content: said });
+    push(Seen::Content { direction: Direction::Sent, content_type, content: said });
     rewritten
 }
 
 /// Notes the content of a record of the peer, unless it is application data or nobody looks. rustls bounds how much comes in one
 /// call: a handshake message has at most 64 KiB, and what it reads at once is no more.
+#[inline(never)]
 pub(super) fn received(content_type: ContentType, content: &[u8]) {
     if content_type != ContentType::ApplicationData {
-        push(|| Seen::Content { direction: Direction::Received, content_type, content: content.to_vec() });
+        push(Seen::Content { direction: Direction::Received, content_type, content: content.to_vec() });
     }
 }
 
 /// Notes that there are new keys for the peer's records.
 pub(super) fn read_keys() {
-    push(|| Seen::ReadKeys);
+    push(Seen::ReadKeys);
 }
 
-fn push(what: impl FnOnce() -> Seen) {
+fn push(what: Seen) {
     SEEN.with_borrow_mut(|seen| {
         if let Some(seen) = seen {
-            seen.push(what());
+            seen.push(what);
         }
     });
 }
@@ -93,7 +97,7 @@ mod tests {
     use super::*;
 
     fn handshake(byte: u8) -> Option<Vec<u8>> {
-        sent(ContentType::Handshake, || vec![byte])
+        sent(ContentType::Handshake, &OutboundChunks::Single(&[byte]))
     }
 
     fn contents(seen: Vec<Seen>) -> Vec<u8> {
@@ -109,7 +113,7 @@ mod tests {
         handshake(1);
         let (inner, seen) = during(|| {
             handshake(2);
-            sent(ContentType::ApplicationData, || unreachable!("not looked at"));
+            sent(ContentType::ApplicationData, &OutboundChunks::Single(&[8]));
             received(ContentType::ApplicationData, &[9]);
             let (_, inner) = during(|| handshake(3));
             handshake(4);

@@ -53,7 +53,7 @@ impl<A: Aead> Protection<A> {
 
 impl<A: Aead> MessageEncrypter for Protection<A> {
     fn encrypt(&mut self, msg: OutboundPlainMessage<'_>, seq: u64) -> Result<OutboundOpaqueMessage, Error> {
-        let rewritten = observer::sent(msg.typ, || msg.payload.to_vec());
+        let rewritten = observer::sent(msg.typ, &msg.payload);
         let payload = rewritten.as_deref().map_or(msg.payload, OutboundChunks::Single);
         let len = self.encrypted_payload_len(payload.len());
         // TLSInnerPlaintext: the content, then its type. We add no padding.

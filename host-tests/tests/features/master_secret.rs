@@ -35,7 +35,7 @@ async fn old_server(who: Old, strict: bool) -> Result<()> {
     if strict {
         let error = talk.until_error(&mut guest.tls).await?;
         ensure!(error.code == ErrorCode::ErrSslMissingExtension, "{error:?}");
-        ensure!(error.alert.is_some_and(|alert| alert.description == 40), "{error:?}");
+        ensure!(error.alert.as_ref().is_some_and(|alert| alert.description == 40), "{error:?}");
         return talk.drop(&mut guest.tls).await;
     }
     talk.until_secure(&mut guest.tls).await?;
