@@ -202,7 +202,7 @@ impl Transcript {
         match (kind, direction) {
             // The first: a second one only follows a HelloRetryRequest.
             (CLIENT_HELLO, _) if self.client_hello.is_none() => self.client_hello = ClientHello::read(body),
-            (SERVER_HELLO, _) => {
+            (SERVER_HELLO, _) if !protected => {
                 let extensions = server_hello_extensions(body).unwrap_or_default();
                 self.tls13 = extensions.contains(&(SUPPORTED_VERSIONS, &[3, 4]));
                 self.extended_master_secret =

@@ -15,19 +15,26 @@ pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for strict in [false, true] {
         let what = if strict { "is refused where that is wanted" } else { "is met, not resumed, and binds nothing" };
-        for who in [Old::Node, Old::GnuTls] {
-            let name = format!("{who:?} as server without extended master secret {what} [K8 K11 K12]");
-            rows.push(Row::new("master secret", name, move || old_server(who, strict)));
-        }
+        let name = format!("Node as server without extended master secret {what} [K8 K11 K12]");
+        rows.push(Row::new("master secret", name, move || old_server(strict)));
         let name = format!("Node as client without extended master secret {what} [K8 K11 K12]");
         rows.push(Row::new("master secret", name, move || old_client(strict)));
     }
+    let name = "GnuTLS as client without extended master secret is met, and binds nothing [K11 K12]";
+    rows.push(Row::new("master secret", name, gnutls_client));
     rows
 }
 
 /// A server that knows no extended master secret: it is met, and neither resumed nor bound to, or refused where that is wanted.
-async fn old_server(who: Old, strict: bool) -> Result<()> {
-    let (mut peer, port) = who.serve().await?;
+async fn old_server(strict: bool) -> Result<()> {
+    let mut peer = node_peer(
+        "const server = require('tls').createServer({ key, cert, maxVersion: 'TLSv1.2', secureOptions: 1 }, (socket) => {
+           socket.on('error', () => {});
+           socket.on('data', (data) => console.log(String(data)));
+         });
+         server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port + ' .'));",
+    )?;
+    let port = peer.word_after("port ").await?.parse()?;
     let mut guest = Guest::client(Version::Tls12).await?;
     guest.context.require_ems = strict;
     guest.options.session_event = true;
@@ -93,41 +100,19 @@ async fn binds_nothing(tls: &mut Tls, talk: &Conversation) -> Result<()> {
     Ok(())
 }
 
-/// A peer that is told to leave extended master secret out.
-#[derive(Clone, Copy, Debug)]
-enum Old {
-    Node,
-    GnuTls,
-}
-
-impl Old {
-    async fn serve(self) -> Result<(Peer, u16)> {
-        match self {
-            Old::Node => {
-                let mut peer = node_peer(
-                    "const server = require('tls').createServer({ key, cert, maxVersion: 'TLSv1.2', secureOptions: 1 }, (socket) => {
-                       socket.on('error', () => {});
-                       socket.on('data', (data) => console.log(String(data)));
-                     });
-                     server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port + ' .'));",
-                )?;
-                let port = peer.word_after("port ").await?.parse()?;
-                Ok((peer, port))
-            }
-            Old::GnuTls => {
-                // It takes no port of the system's choice: one that was free a moment ago.
-                let port = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port();
-                let identity = Kind::P256.server();
-                let (certificate, key) = (identity.certificate_path(), identity.key_path());
-                let files =
-                    ["--x509certfile", &certificate.display().to_string(), "--x509keyfile", &key.display().to_string()];
-                let usual = ["--disable-client-cert", "--echo", "--priority", GNUTLS, "--port", &port.to_string()];
-                let mut peer = Peer::start("gnutls-serv", &[&usual[..], &files].concat())?;
-                peer.until("ready").await?;
-                Ok((peer, port))
-            }
-        }
-    }
+async fn gnutls_client() -> Result<()> {
+    let mut serving = Guest::server(Version::Tls12).await?.serve().await?;
+    let (root, port) = (Kind::P256.authority().certificate_path().display().to_string(), serving.port.to_string());
+    let name = host_tests::setup::SERVER_NAME;
+    let names = ["--x509cafile", &root, "--sni-hostname", name, "--verify-hostname", name];
+    let arguments = [&["--priority", GNUTLS, "--port", &port][..], &names, &["127.0.0.1"]].concat();
+    let mut gnutls = Peer::start("gnutls-cli", &arguments)?;
+    let mut talk = serving.accept().await?;
+    talk.until_secure(serving.tls()).await?;
+    binds_nothing(serving.tls(), &talk).await?;
+    talk.say(serving.tls(), b"said\n").await?;
+    gnutls.until("said").await?;
+    talk.drop(serving.tls()).await
 }
 
 /// TLS 1.2 without the session hash that extended master secret is made of.

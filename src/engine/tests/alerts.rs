@@ -285,6 +285,7 @@ fn edit_messages(mut content: &[u8], kind: u8, edit: Edit) -> Option<Vec<u8>> {
     done.then_some(edited)
 }
 
+#[expect(clippy::ptr_arg, reason = "an `Edit` may change the length")]
 fn flip_last(bytes: &mut Vec<u8>) {
     if let Some(last) = bytes.last_mut() {
         *last ^= 1;
