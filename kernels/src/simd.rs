@@ -4,6 +4,14 @@
 //! those of `core::arch::wasm32`, and so are the meanings: lanes stand in little-endian order, sums wrap, and a swizzle
 //! gives zero for an index above 15. As in wasm, no function of the twin has a branch or an address that depends on a
 //! lane's value.
+//!
+//! # Who enables the instructions
+//! No compiler flag has to. A function that works on vectors has `#[cfg_attr(simd128, target_feature(enable = "simd128"))]`,
+//! or is `#[inline(always)]`, which excludes the former, and becomes a part of one that has it. `build.rs` sets the cfg.
+//!
+//! A closure has the instructions of the function that it stands in: none, if that is `#[inline(always)]`. Nor has a
+//! function of `core` that calls it. Where such a one is not inlined, each operation on vectors in it is a call, and
+//! takes as long as the twin. `host-tests/tests/libraries.rs` looks for these calls.
 
 use zeroize::Zeroize;
 
