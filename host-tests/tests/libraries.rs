@@ -31,7 +31,7 @@ fn main() {
 }
 
 async fn nine_megabytes_arrive_as_they_were_sent() -> Result<()> {
-    let page = payload_of(Turn::Both, 9_000_000);
+    let page = payload_of(Turn::First, 9_000_000);
     let pages = Pages::start(&Kind::P256.server(), &[("page", &page)], &[]).await?;
     for program in PROGRAMS {
         let got = get(program, &pages.url("page"), &Kind::P256.authority(), 1).await?;
