@@ -61,7 +61,10 @@ impl Selected {
         let eights = i32x4_shuffle::<2, 3, 2, 3>(eights, eights);
         let y = [first(a2, b2), last(a2, b2), first(a3, b3), last(a3, b3), v128_and(eights, no_limb)];
         let negative = first(u32x4_splat(self.negative as u32), u32x4_splat(other.negative as u32));
-        [Pair::from_vectors(x), Pair::from_vectors(y.map(|limbs| u32x4_sub(v128_xor(limbs, negative), negative)))]
+        let signed = |limbs| u32x4_sub(v128_xor(limbs, negative), negative);
+        let [y0, y1, y2, y3, y4] = y;
+        let y = [signed(y0), signed(y1), signed(y2), signed(y3), signed(y4)];
+        [Pair::from_vectors(x), Pair::from_vectors(y)]
     }
 }
 

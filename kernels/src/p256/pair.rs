@@ -108,13 +108,15 @@ impl Pair {
     /// `self + other`; the magnitudes add up.
     #[inline(always)]
     pub(super) fn add(&self, other: &Self) -> Self {
-        Self(core::array::from_fn(|i| u32x4_add(self.0[i], other.0[i])))
+        let ([a0, a1, a2, a3, a4], [b0, b1, b2, b3, b4]) = (self.0, other.0);
+        Self([u32x4_add(a0, b0), u32x4_add(a1, b1), u32x4_add(a2, b2), u32x4_add(a3, b3), u32x4_add(a4, b4)])
     }
 
     /// `self - other`; the magnitudes add up.
     #[inline(always)]
     pub(super) fn sub(&self, other: &Self) -> Self {
-        Self(core::array::from_fn(|i| u32x4_sub(self.0[i], other.0[i])))
+        let ([a0, a1, a2, a3, a4], [b0, b1, b2, b3, b4]) = (self.0, other.0);
+        Self([u32x4_sub(a0, b0), u32x4_sub(a1, b1), u32x4_sub(a2, b2), u32x4_sub(a3, b3), u32x4_sub(a4, b4)])
     }
 
     /// The vectors XOR `zero`, which is zero without LLVM's knowledge.
@@ -123,7 +125,8 @@ impl Pair {
     /// 64 bits, for which x64 has no instruction before AVX-512.
     #[inline(always)]
     fn hidden(&self, zero: v128) -> [v128; VECTORS] {
-        self.0.map(|vector| v128_xor(vector, zero))
+        let [a, b, c, d, e] = self.0;
+        [v128_xor(a, zero), v128_xor(b, zero), v128_xor(c, zero), v128_xor(d, zero), v128_xor(e, zero)]
     }
 }
 
