@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
-use guest_tls_wasmtime::HostOptions;
+use guest_tls_wasmtime::{CompiledCache, HostOptions};
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 use crate::paths;
@@ -29,7 +29,7 @@ impl Host {
 
     /// A host of this component. Fails if the component wants more than it may have.
     pub fn new(component: &[u8]) -> Result<Host> {
-        let options = HostOptions { cache: Some(cache()), ..HostOptions::default() };
+        let options = HostOptions { cache: CompiledCache::Folder(cache()), ..HostOptions::default() };
         Ok(Host(guest_tls_wasmtime::Host::with_options(component, options)?))
     }
 

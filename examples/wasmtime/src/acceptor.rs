@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
-use zeroize::Zeroizing;
 
 use crate::bindings::Tls;
 use crate::context::Context;
@@ -14,6 +13,7 @@ use crate::error::Error;
 use crate::instance::State;
 use crate::pool::{Id, Order, Origin};
 use crate::stream::{self, TlsStream};
+use crate::tickets::{MissingKeys, TicketKeys};
 
 /// Begins connections as a server. Cloning is cheap and gives another handle to the same.
 #[derive(Clone)]
@@ -46,29 +46,48 @@ pub(crate) struct Inner {
     ticket_keys: Option<Mutex<TicketKeys>>,
 }
 
-/// The keys of tickets of all instances.
-struct TicketKeys {
-    /// How often there were new ones.
-    turn: u64,
-    since: Instant,
-    keys: Zeroizing<[u8; TICKET_KEYS_LEN]>,
-}
-
 impl Acceptor {
-    /// An acceptor with the credentials and the policy of this context. Sessions of its connections are resumed in any of its instances.
-    /// Errors: [`Error::Options`], also for a context without a certificate, [`Error::Trapped`].
+    /// Returns an acceptor with the credentials and the policy of this context. Sessions of its connections are resumed in any of its
+    /// instances.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops what was made. It can be called again.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Options`]: the options are wrong, or the context has no certificate.
+    /// * [`Error::Component`]: there is no instance, or no randomness for the keys of tickets.
+    /// * [`Error::Trapped`]: the instance in which it was tried is gone.
     pub async fn new(context: &Context, options: AcceptorOptions) -> Result<Acceptor, Error> {
-        let ticket_keys =
-            if context.0.options.has_ticket_keys() { None } else { Some(Mutex::new(TicketKeys::new(0)?)) };
+        let ticket_keys = match context.0.options.has_ticket_keys() {
+            true => None,
+            false => {
+                let contexts = options.contexts.iter().map(|(_, context)| context).chain([context]);
+                let session = contexts.map(|context| context.0.options.session_life()).max().unwrap_or_default();
+                Some(Mutex::new(TicketKeys::new(session, Instant::now())?))
+            }
+        };
         let inner = Arc::new(Inner { id: Id::new(), context: context.clone(), options, ticket_keys });
         context.0.pool.try_server(&inner).await?;
         Ok(Acceptor(inner))
     }
 
-    /// Has the handshake with a client over this transport. Dropping the future drops the transport.
+    /// Has the handshake with a client over this transport.
     ///
     /// Call it in a task of its own, so that a client that is slow does not keep others waiting.
-    /// Errors: [`Error::Tls`] for what ended the handshake, [`Error::Transport`], [`Error::Trapped`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the transport and the connection: what the client sent is lost, so it can't be called again for it.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Tls`]: what ended the handshake. The client was sent its alert, if it took it within two seconds.
+    /// * [`Error::Transport`]: the transport failed.
+    /// * [`Error::TooManyConnections`]: the host has as many as it may have. The transport is dropped, and nothing was sent.
+    /// * [`Error::Component`]: an instance can't be made.
+    /// * [`Error::Trapped`]: the instance is gone, by this connection or another one.
     pub async fn accept<S>(&self, transport: S) -> Result<TlsStream<S>, Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -79,30 +98,16 @@ impl Acceptor {
 }
 
 impl Inner {
-    /// The keys that all instances have, and how often they changed; none where the context has keys of its own.
-    pub(crate) fn ticket_keys(&self) -> Option<(u64, Zeroizing<[u8; TICKET_KEYS_LEN]>)> {
+    /// The keys of tickets that an instance with those of this generation lacks; none where the context has keys of its own.
+    pub(crate) fn missing_ticket_keys(&self, has: Option<u64>) -> Option<MissingKeys> {
         let mut keys = self.ticket_keys.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.since.elapsed() > TICKET_KEYS_LIFE
-            && let Ok(new) = TicketKeys::new(keys.turn + 1)
-        {
-            *keys = new;
-        }
-        Some((keys.turn, keys.keys.clone()))
+        keys.missing(has, Instant::now())
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.context.0.pool.tell_all(|| Order::ForgetServer(self.id));
-    }
-}
-
-impl TicketKeys {
-    fn new(turn: u64) -> Result<TicketKeys, Error> {
-        let mut keys = Zeroizing::new([0; TICKET_KEYS_LEN]);
-        getrandom::fill(&mut keys[..])
-            .map_err(|error| Error::Component(format!("no random bytes for the keys of tickets: {error}")))?;
-        Ok(TicketKeys { turn, since: Instant::now(), keys })
     }
 }
 
@@ -141,9 +146,3 @@ impl std::fmt::Debug for Acceptor {
         f.debug_struct("Acceptor").field("options", &self.0.options).finish_non_exhaustive()
     }
 }
-
-/// See `server.set-ticket-keys`.
-const TICKET_KEYS_LEN: usize = 48;
-
-/// How long keys seal tickets. The guest takes those of the keys before for the life of a session.
-const TICKET_KEYS_LIFE: Duration = Duration::from_secs(6 * 60 * 60);

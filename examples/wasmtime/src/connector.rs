@@ -1,7 +1,7 @@
 //! Clients.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,24 +41,36 @@ pub struct ConnectorOptions {
 }
 
 impl Connector {
-    /// A connector with the credentials and the policy of this context. What is wrong with the options shows when it connects.
+    /// Returns a connector with the credentials and the policy of this context. What is wrong with the options shows when it connects.
     pub fn new(context: &Context, options: ConnectorOptions) -> Connector {
         Connector { context: context.clone(), options: Arc::new(options), sessions: Arc::default() }
     }
 
     /// Has the handshake over this transport with a server whose certificate is for `servername`, a DNS name or an IP address. A session
-    /// of an earlier connection to that name is resumed where there is one. Dropping the future drops the transport.
+    /// of an earlier connection to that name is resumed where there is one, unless its instance has far more connections than others.
     ///
-    /// Errors: [`Error::Options`] for a name that is none, [`Error::Tls`] for what ended the handshake, [`Error::Transport`].
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the transport and the connection. A session of TLS 1.3 that it was to resume is used up.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Options`]: the name is none, or the options are wrong.
+    /// * [`Error::Tls`]: what ended the handshake. The server was sent its alert, if it took it within two seconds.
+    /// * [`Error::Transport`]: the transport failed.
+    /// * [`Error::TooManyConnections`]: the host has as many as it may have. The transport is dropped, and nothing was sent.
+    /// * [`Error::Component`]: an instance can't be made.
+    /// * [`Error::Trapped`]: the instance is gone, by this connection or another one.
     pub async fn connect<S>(&self, servername: &str, transport: S) -> Result<TlsStream<S>, Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let session = self.sessions.take(servername);
+        let pool = &self.context.0.pool;
+        let session = self.sessions.take(servername, |member| pool.welcomes(member));
         let (context, options) = (Arc::clone(&self.context.0), Arc::clone(&self.options));
         let origin = Origin::Client { context, options, servername: servername.to_string(), session };
         let kept = self.options.resumption.then(|| (Arc::clone(&self.sessions), servername.to_string()));
-        stream::open(&self.context.0.pool, origin, transport, kept, self.options.handshake_timeout).await
+        stream::open(pool, origin, transport, kept, self.options.handshake_timeout).await
     }
 }
 
@@ -114,7 +126,8 @@ struct Kept {
 /// A session, which is a name in the instance that has it.
 #[derive(Clone)]
 pub(crate) struct Session {
-    pub(crate) member: Arc<Member>,
+    /// An instance that others have no use for any more need not stay for its sessions.
+    pub(crate) member: Weak<Member>,
     pub(crate) life: Arc<Life>,
     pub(crate) name: Vec<u8>,
     protocol: Option<ProtocolVersion>,
@@ -123,7 +136,7 @@ pub(crate) struct Session {
 impl Session {
     /// A session that this connection was given.
     pub(crate) fn of(guest: &Guest, name: Vec<u8>, protocol: Option<ProtocolVersion>) -> Session {
-        Session { member: Arc::clone(&guest.member), life: Arc::clone(guest.life()), name, protocol }
+        Session { member: Arc::downgrade(guest.member()), life: Arc::clone(guest.life()), name, protocol }
     }
 }
 
@@ -144,12 +157,14 @@ impl Sessions {
         sessions.push_back(session);
     }
 
-    /// The newest session of this server whose instance is still there.
-    fn take(&self, servername: &str) -> Option<Session> {
+    /// Takes the newest session of this server whose instance is still there and welcomes the connection. The others stay.
+    fn take(&self, servername: &str, welcomes: impl Fn(&Arc<Member>) -> bool) -> Option<Session> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sessions = kept.by_name.get_mut(servername)?;
-        sessions.retain(|session| session.life.trap().is_none());
-        let session = sessions.pop_back()?;
+        sessions.retain(|session| session.life.trap().is_none() && session.member.strong_count() > 0);
+        let fits = |session: &Session| session.member.upgrade().is_some_and(|member| welcomes(&member));
+        let newest = sessions.iter().rposition(fits)?;
+        let session = sessions.remove(newest)?;
         // One of TLS 1.3 serves once (RFC 8446 appendix C.4), and servers send new ones. One of TLS 1.2 serves until there is another.
         if session.protocol == Some(ProtocolVersion::Tls12) {
             sessions.push_back(session.clone());

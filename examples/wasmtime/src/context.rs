@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::ResourceAny;
 use zeroize::Zeroizing;
@@ -159,7 +160,8 @@ impl ContextOptions {
     }
 
     /// The keys of session tickets: exactly 48 bytes of randomness, shared by all servers of a fleet (row O19).
-    /// Default: each [`Acceptor`](crate::Acceptor) makes them, and new ones every six hours.
+    /// Default: each [`Acceptor`](crate::Acceptor) makes them, and new ones after six hours, or after the life of a session if that is
+    /// longer.
     pub fn ticket_keys(self, keys: impl Into<Vec<u8>>) -> ContextOptions {
         self.with(Setter::TicketKeys(secret(keys)))
     }
@@ -170,7 +172,14 @@ impl ContextOptions {
     }
 
     /// Makes the context in an instance that the caller has for itself; a pool has [`Context::new`].
-    /// The outer error is a trap, the inner ones say all that is wrong with the options.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up a call into the guest: the instance is of no use any more.
+    ///
+    /// # Errors
+    ///
+    /// The outer one is a trap. The inner ones say all that is wrong with the options.
     pub async fn create_in(&self, instance: &mut Instance) -> wasmtime::Result<Result<ResourceAny, Vec<TlsError>>> {
         let (store, world) = instance.enter_for_context();
         let guest = world.guest_tls_secure_context();
@@ -213,6 +222,15 @@ impl ContextOptions {
         self.0.iter().any(|setter| matches!(setter, Setter::TicketKeys(_)))
     }
 
+    /// How long a session may be resumed.
+    pub(crate) fn session_life(&self) -> Duration {
+        let seconds = self.0.iter().rev().find_map(|setter| match setter {
+            Setter::SessionTimeout(seconds) => Some(*seconds),
+            _ => None,
+        });
+        seconds.map_or(SESSION_LIFE, |seconds| Duration::from_secs(seconds.into()))
+    }
+
     fn with(mut self, setter: Setter) -> ContextOptions {
         self.0.push(setter);
         self
@@ -221,7 +239,16 @@ impl ContextOptions {
 
 impl Context {
     /// Makes a context in one of the host's instances, and so says all that is wrong with the options.
-    /// Errors: [`Error::Options`], [`Error::Component`], [`Error::Trapped`] where it takes more than [`Limits`](crate::Limits) allow.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops what was made. It can be called again.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Options`]: the options are wrong, each of them with what is wrong with it.
+    /// * [`Error::Component`]: an instance can't be made.
+    /// * [`Error::Trapped`]: it takes more time or memory than [`Limits`](crate::Limits) allow.
     pub async fn new(host: &Host, options: ContextOptions) -> Result<Context, Error> {
         let pool = host.pool()?.clone();
         let mut inner = Inner { id: Id::new(), options, pool, warnings: Vec::new() };
@@ -261,3 +288,6 @@ fn secret(bytes: impl Into<Vec<u8>>) -> Secret {
 fn bytes(secret: &Option<Secret>) -> Option<&[u8]> {
     secret.as_ref().map(|bytes| bytes.as_slice())
 }
+
+/// How long a session may be resumed unless the options say otherwise.
+const SESSION_LIFE: Duration = Duration::from_secs(300);

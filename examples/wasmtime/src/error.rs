@@ -7,6 +7,7 @@ use crate::bindings::exports::guest::tls::types::{Error as TlsError, ErrorCode};
 
 /// What went wrong. As an [`io::Error`] it is the inner error, so that `error.get_ref()` can be downcast to it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Error {
     /// The component can't be compiled or instantiated.
     Component(String),
@@ -18,6 +19,12 @@ pub enum Error {
     Trapped(Arc<str>),
     /// The transport failed.
     Transport(Arc<io::Error>),
+    /// The host has as many connections as it may have: see [`Limits::connections`](crate::Limits::connections) and
+    /// [`HostOptions::instances_max`](crate::HostOptions::instances_max).
+    TooManyConnections {
+        /// How many that are.
+        limit: usize,
+    },
 }
 
 impl Error {
@@ -26,7 +33,7 @@ impl Error {
         match self {
             Error::Options(errors) => errors.first().map(|error| error.code),
             Error::Tls(error) => Some(error.code),
-            Error::Component(_) | Error::Trapped(_) | Error::Transport(_) => None,
+            Error::Component(_) | Error::Trapped(_) | Error::Transport(_) | Error::TooManyConnections { .. } => None,
         }
     }
 
@@ -36,6 +43,7 @@ impl Error {
             Error::Options(_) => io::ErrorKind::InvalidInput,
             Error::Trapped(_) => io::ErrorKind::ConnectionAborted,
             Error::Transport(error) => error.kind(),
+            Error::TooManyConnections { .. } => io::ErrorKind::QuotaExceeded,
             Error::Tls(error) => match error.code {
                 ErrorCode::ErrSslUnexpectedEofWhileReading => io::ErrorKind::UnexpectedEof,
                 ErrorCode::ErrTlsHandshakeTimeout => io::ErrorKind::TimedOut,
@@ -84,6 +92,11 @@ impl fmt::Display for Error {
             Error::Tls(error) => write!(f, "{}: {}", error.code.node_name(), error.message),
             Error::Trapped(why) => write!(f, "the instance with this connection is gone: {why}"),
             Error::Transport(error) => write!(f, "the transport failed: {error}"),
+            Error::TooManyConnections { limit } => write!(
+                f,
+                "the host has {limit} connections, which are all that its instances may have: close some, or raise \
+                 `Limits::connections` or `HostOptions::instances_max`"
+            ),
         }
     }
 }

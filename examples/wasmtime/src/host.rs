@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -10,9 +9,10 @@ use std::time::Duration;
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
+use wasmtime::{Config, Engine, Store};
 
 use crate::bindings::TlsPre;
+use crate::cache::CompiledCache;
 use crate::error::Error;
 use crate::instance::{Instance, State, link};
 use crate::pool::Pool;
@@ -27,20 +27,34 @@ pub struct Host {
 /// How a [`Host`] is made.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
-    /// How many instances there are at most, each with a thread of its own. Default: the number of processors.
+    /// How many instances connections are spread over, each with a thread of its own. Default: the number of processors.
     pub instances: NonZero<usize>,
+    /// How many instances there are at most. Those beyond `instances` are made where all others are full, and end with their last
+    /// connection. Fewer than `instances` counts as that many. Default: 16, or the number of processors if that is more.
+    pub instances_max: NonZero<usize>,
     /// What each instance may take.
     pub limits: Limits,
-    /// A folder, an absolute path, for what wasmtime compiled, which saves some seconds at the next start. Whoever can write to it can
-    /// run code in this process. Default: none.
-    pub cache: Option<PathBuf>,
+    /// Where to keep what wasmtime compiled, so that only the first start compiles. Default: a folder of the user.
+    pub cache: CompiledCache,
+}
+
+/// What an instance of a host has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceLoad {
+    /// How many connections, with those that begin.
+    pub connections: usize,
+    /// Bytes of linear memory. They grow and never shrink, since wasm can't give memory back; 0 where there is no instance yet.
+    pub memory: usize,
 }
 
 /// What an instance may take before it traps.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of linear memory. Default: 256 MiB. An instance begins with some 2 MiB; a connection takes 50 to 200 KiB.
+    /// Bytes of linear memory. Default: 256 MiB. An instance begins with some 2 MiB.
     pub memory: usize,
+    /// How many connections an instance has at most. Default: as many as its memory holds if each takes the most that it can, which is
+    /// 504 with 256 MiB. With more of them, peers can make the instance trap by what they send, which ends all its connections.
+    pub connections: Option<usize>,
     /// How long the guest may take for one turn of a connection, in which it moves at most 128 KiB each way. It is time on the clock, so
     /// that a machine with much to do needs more. Default: 10 s, while a handshake with RSA of 4096 bits takes some 50 ms.
     pub turn: Duration,
@@ -60,26 +74,44 @@ pub(crate) struct Compiled {
 }
 
 impl Host {
-    /// A host of this component, with the default options. Compiling takes a second or more on all processors.
-    /// Error: [`Error::Component`], also where the component wants more than it may have.
+    /// Makes a host of this component, with the default options.
+    ///
+    /// Compiling takes a second or more on all processors, and far longer where wasmtime's compiler is not optimised, as in a program's
+    /// profile `dev`; see [`CompiledCache`]. It blocks: call it before the runtime has work, or by `spawn_blocking`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Component`]: the bytes are no component, or it wants more than it may have.
     pub fn new(component: &[u8]) -> Result<Host, Error> {
         Host::with_options(component, HostOptions::default())
     }
 
-    /// As [`new`](Host::new), with these options.
+    /// Makes a host of this component, with these options, as [`new`](Host::new) does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Component`]: as for [`new`](Host::new), or the folder of the cache can't be used.
     pub fn with_options(component: &[u8], options: HostOptions) -> Result<Host, Error> {
         let engine = engine(&options)?;
         let component = Component::from_binary(&engine, component).map_err(not_run)?;
         Host::of(engine, component, options)
     }
 
-    /// What this host compiled, for [`deserialize`](Host::deserialize).
+    /// Returns what this host compiled, for [`deserialize`](Host::deserialize).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Component`]: wasmtime can't write it down.
     pub fn serialize(&self) -> Result<Vec<u8>, Error> {
         self.compiled.component.serialize().map_err(not_run)
     }
 
-    /// A host of what [`serialize`](Host::serialize) gave, which starts in milliseconds.
-    /// Error: [`Error::Component`] where another version of wasmtime, another configuration or another kind of processor gave it.
+    /// Makes a host of what [`serialize`](Host::serialize) gave, which takes milliseconds. wasmtime checks that the same version with the
+    /// same configuration wrote it, for this kind of processor; it can't check who did.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Component`]: another version of wasmtime, another configuration or another kind of processor gave it.
     ///
     /// # Safety
     ///
@@ -93,14 +125,30 @@ impl Host {
         Host::of(engine, component, options)
     }
 
-    /// The same compiled component with instances of its own: connections of the one host can't reach those of the other.
+    /// Returns the same compiled component with instances of its own: connections of the one host can't reach those of the other.
     pub fn isolated(&self) -> Host {
         Host { compiled: Arc::clone(&self.compiled), pool: Arc::default() }
     }
 
-    /// A new instance that belongs to the caller and not to the pool: for who wants to call the contract itself.
+    /// Makes an instance that belongs to the caller and not to the pool: for who wants to call the contract itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the instance. It can be called again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Component`]: the instance wants more memory than it may have, or can't be made.
     pub async fn instance(&self) -> Result<Instance, Error> {
         Instance::new(&self.compiled).await.map_err(not_run)
+    }
+
+    /// Returns what each instance of the pool has, for monitoring: none before the first context was made.
+    pub fn loads(&self) -> Vec<InstanceLoad> {
+        match self.pool.get() {
+            Some(Ok(pool)) => pool.loads(),
+            _ => Vec::new(),
+        }
     }
 
     /// The names of all that the component imports.
@@ -161,13 +209,25 @@ impl Compiled {
 impl Default for HostOptions {
     fn default() -> HostOptions {
         let instances = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-        HostOptions { instances, limits: Limits::default(), cache: None }
+        HostOptions {
+            instances,
+            instances_max: instances.max(INSTANCES_MAX),
+            limits: Limits::default(),
+            cache: CompiledCache::default(),
+        }
     }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { memory: 256 << 20, turn: Duration::from_secs(10), context: Duration::from_secs(60) }
+        Limits { memory: 256 << 20, connections: None, turn: Duration::from_secs(10), context: Duration::from_secs(60) }
+    }
+}
+
+impl Limits {
+    /// How many connections an instance has at most.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.unwrap_or_else(|| (self.memory.saturating_sub(INSTANCE) / CONNECTION).max(1))
     }
 }
 
@@ -175,11 +235,7 @@ fn engine(options: &HostOptions) -> Result<Engine, Error> {
     let mut config = Config::new();
     config.parallel_compilation(true);
     config.epoch_interruption(true);
-    if let Some(folder) = &options.cache {
-        let mut cache = CacheConfig::new();
-        cache.with_directory(folder);
-        config.cache(Some(Cache::new(cache).map_err(not_run)?));
-    }
+    config.cache(options.cache.open()?);
     Engine::new(&config).map_err(not_run)
 }
 
@@ -196,7 +252,7 @@ fn ticker(engine: Engine, tick: Duration) -> Result<mpsc::Sender<Infallible>, Er
     Ok(sender)
 }
 
-fn not_run(error: wasmtime::Error) -> Error {
+pub(crate) fn not_run(error: wasmtime::Error) -> Error {
     Error::Component(format!("{error:?}"))
 }
 
@@ -205,3 +261,12 @@ const TICKS_PER_TURN: u32 = 8;
 const TICK_MIN: Duration = Duration::from_millis(1);
 /// Ten wake-ups a second are nothing, and limits are in seconds.
 const TICK_MAX: Duration = Duration::from_millis(100);
+
+/// Bytes of memory of an instance with contexts and sessions and without connections.
+const INSTANCE: usize = 4 << 20;
+
+/// The most bytes of memory that a connection takes: the test `figures` measures them.
+const CONNECTION: usize = 512 << 10;
+
+/// Instances at most: with their default memory these are 4 GiB.
+const INSTANCES_MAX: NonZero<usize> = NonZero::new(16).expect("16 is not 0");

@@ -46,6 +46,7 @@
 
 mod acceptor;
 pub mod bindings;
+mod cache;
 mod connector;
 mod context;
 mod error;
@@ -54,16 +55,18 @@ mod info;
 mod instance;
 mod pool;
 mod stream;
+mod tickets;
 
 pub use acceptor::{Acceptor, AcceptorOptions};
 pub use bindings::exports::guest::tls::certificate::{Certificate, InfoAccess, NameAttribute};
 pub use bindings::exports::guest::tls::secure_context::CertificateCompression;
 pub use bindings::exports::guest::tls::secure_pair::{Cipher, EphemeralKeyInfo};
 pub use bindings::exports::guest::tls::types::{Alert, Direction, Error as TlsError, ErrorCode, ProtocolVersion};
+pub use cache::CompiledCache;
 pub use connector::{Connector, ConnectorOptions};
 pub use context::{Context, ContextOptions};
 pub use error::Error;
-pub use host::{Host, HostOptions, Limits};
+pub use host::{Host, HostOptions, InstanceLoad, Limits};
 pub use info::Info;
 pub use instance::{Instance, State};
 pub use stream::TlsStream;

@@ -65,16 +65,49 @@ async fn it_gets_a_page_from_openssl() -> Result<()> {
 #[tokio::test]
 async fn it_does_not_trust_a_server_that_it_does_not_know() -> Result<()> {
     let (_server, url) = serve().await?;
-    let output = Command::new(program()?).arg("get").arg(component()).arg(&url).output().await?;
+    let output = example()?.arg("get").arg(component()).arg(&url).output().await?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.status.success() && errors.contains("UNABLE_TO_VERIFY_LEAF_SIGNATURE"), "{errors}");
     Ok(())
 }
 
+#[tokio::test]
+#[cfg(unix)]
+async fn what_was_compiled_is_kept_where_its_user_alone_can_write() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    // Below the target folder, others may write.
+    let parent = std::env::temp_dir().join(format!("guest-tls-user-{}", std::process::id()));
+    let folder = parent.join("guest-tls-wasmtime");
+    // Nobody listens there: the component is compiled before that shows.
+    let run = async || -> Result<()> {
+        let mut command = example()?;
+        command.env("XDG_CACHE_HOME", &parent).arg("get").arg(component()).arg("https://127.0.0.1:1/");
+        ensure!(!command.kill_on_drop(true).output().await?.status.success(), "there was a page");
+        Ok(())
+    };
+    run().await?;
+    ensure!(std::fs::metadata(&folder)?.permissions().mode() & 0o777 == 0o700, "others may use it");
+    let modules = || -> Result<Vec<PathBuf>> {
+        let versions = std::fs::read_dir(folder.join("modules"))?.collect::<Result<Vec<_>, _>>()?;
+        let files = versions.iter().flat_map(|version| std::fs::read_dir(version.path())).flatten();
+        let files = files.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
+        Ok(files.into_iter().filter(|file| file.extension().is_none()).collect())
+    };
+    let kept = modules()?;
+    ensure!(kept.len() == 1, "{kept:?}");
+    // Where others may write, nothing is read and nothing is kept.
+    std::fs::remove_file(&kept[0])?;
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777))?;
+    run().await?;
+    ensure!(modules()?.is_empty(), "it was kept where others can write");
+    Ok(std::fs::remove_dir_all(&parent)?)
+}
+
 /// The example's server, and its address.
 async fn serve() -> Result<(Child, String)> {
     let server = Kind::P256.server();
-    let mut command = Command::new(program()?);
+    let mut command = example()?;
     command.arg("serve").arg(component()).arg(server.certificate_path()).arg(server.key_path()).arg("0");
     let (process, mut lines) = start(command)?;
     let url = tokio::time::timeout(PATIENCE, lines.next_line()).await??.context("the server has ended")?;
@@ -83,7 +116,7 @@ async fn serve() -> Result<(Child, String)> {
 
 /// What the example's client says of a page, and the page.
 async fn get(url: &str) -> Result<(String, String)> {
-    let mut command = Command::new(program()?);
+    let mut command = example()?;
     command.arg("get").arg(component()).arg(url).arg(Kind::P256.authority().certificate_path()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await??;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -111,6 +144,13 @@ fn start(mut command: Command) -> Result<(Child, Lines<BufReader<ChildStdout>>)>
     let mut process = command.spawn()?;
     let output = process.stdout.take().context("it is piped")?;
     Ok((process, BufReader::new(output).lines()))
+}
+
+/// The example, which keeps what it compiled below the target folder.
+fn example() -> Result<Command> {
+    let mut command = Command::new(program()?);
+    command.env("XDG_CACHE_HOME", host_tests::paths::target().join("user-cache"));
+    Ok(command)
 }
 
 /// The example, which cargo builds together with the tests, in the folder beside theirs.

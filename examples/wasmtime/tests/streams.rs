@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use guest_tls_wasmtime::{
-    Acceptor, AcceptorOptions, Connector, ConnectorOptions, Context, ContextOptions, Error, ErrorCode, Host,
-    HostOptions, Limits, TlsStream,
+    Acceptor, AcceptorOptions, CompiledCache, Connector, ConnectorOptions, Context, ContextOptions, Error, ErrorCode,
+    Host, HostOptions, Limits, TlsStream,
 };
 use host_tests::certificates::Kind;
 use host_tests::exchange::{Application as _, Exchange};
@@ -90,8 +90,8 @@ async fn a_slow_reader_holds_the_writer() -> Result<()> {
         let end: io::Result<()> = end;
         bail!("the writer ended by itself: {end:?}");
     }
-    // Ours for the guest, the guest's two, ours for the transport.
-    ensure!((128 << 10..=400 << 10).contains(&taken), "{taken} bytes were taken that nobody reads");
+    // What waits for the transport, and the last write.
+    ensure!((64 << 10..=200 << 10).contains(&taken), "{taken} bytes were taken that nobody reads");
     let read = async {
         let mut all = Vec::new();
         server.read_to_end(&mut all).await.map(|_| all)
@@ -241,7 +241,7 @@ async fn it_can_be_dropped_in_every_state() -> Result<()> {
 #[tokio::test]
 async fn connections_that_are_dropped_leave_no_memory_behind() -> Result<()> {
     // With 8 MiB in one instance, some hundred connections are all that fit at once.
-    let limits = Limits { memory: 8 << 20, ..Limits::default() };
+    let limits = Limits { memory: 8 << 20, connections: Some(10_000), ..Limits::default() };
     let host = Host::with_options(&component()?, one_instance(limits))?;
     let connector = wasmtime::connector(&host, &client_setup()).await?;
     let acceptor = wasmtime::acceptor(&host, &server_setup()).await?;
@@ -256,7 +256,7 @@ async fn connections_that_are_dropped_leave_no_memory_behind() -> Result<()> {
 
 #[tokio::test]
 async fn an_instance_that_wants_too_much_memory_is_replaced() -> Result<()> {
-    let limits = Limits { memory: 8 << 20, ..Limits::default() };
+    let limits = Limits { memory: 8 << 20, connections: Some(10_000), ..Limits::default() };
     let host = Host::with_options(&component()?, one_instance(limits))?;
     let connector = wasmtime::connector(&host, &client_setup()).await?;
     let acceptor = TlsAcceptor::from(Arc::new(rustls::server_config(&server_setup())?));
@@ -285,7 +285,7 @@ async fn an_instance_that_wants_too_much_memory_is_replaced() -> Result<()> {
 
 #[tokio::test]
 async fn who_waits_is_woken_when_the_instance_traps() -> Result<()> {
-    let limits = Limits { memory: 8 << 20, ..Limits::default() };
+    let limits = Limits { memory: 8 << 20, connections: Some(10_000), ..Limits::default() };
     let host = Host::with_options(&component()?, one_instance(limits))?;
     let connector = wasmtime::connector(&host, &client_setup()).await?;
     let acceptor = TlsAcceptor::from(Arc::new(rustls::server_config(&server_setup())?));
@@ -611,7 +611,10 @@ fn component() -> Result<Vec<u8>> {
 
 /// What the host of all tests compiled is there already.
 fn cached() -> HostOptions {
-    HostOptions { cache: Some(host_tests::paths::target().join("wasmtime-cache")), ..HostOptions::default() }
+    HostOptions {
+        cache: CompiledCache::Folder(host_tests::paths::target().join("wasmtime-cache")),
+        ..HostOptions::default()
+    }
 }
 
 fn one_instance(limits: Limits) -> HostOptions {

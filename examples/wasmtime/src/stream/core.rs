@@ -1,170 +1,28 @@
-//! A connection as a stream of tokio.
+//! A stream without its transport: a state machine over a connection in the guest.
 //!
 //! Buffers stand on both sides of the guest, each with a limit. Whoever polls the stream, for whatever, moves all that can be moved:
 //! from the transport, to the transport, and through the guest, by at most one [`Turn`] at a time.
 
-use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+use super::buffer::Buffer;
+use super::wakers::{Side, Wakers};
+use super::write::Write;
 use crate::bindings::exports::guest::tls::types::{Error as TlsError, ErrorCode, ProtocolVersion};
 use crate::connector::{Session, Sessions};
 use crate::error::Error;
 use crate::info::Info;
-use crate::pool::{Export, Guest, Origin, Pool, Turn};
-
-/// A TLS connection over the transport `S`, after its handshake.
-///
-/// * Reading gives what the peer said, and an end where it has ended by `close_notify`. Where the transport ended without one, what
-///   came may have been cut short: that is an error of kind [`io::ErrorKind::UnexpectedEof`].
-/// * Writing takes at most 128 KiB that the guest has not taken yet, and is pending while the transport takes nothing. Flush to be sure
-///   that the transport has all; what was not flushed goes on its way whenever the stream is read, written or flushed.
-/// * `shutdown` sends `close_notify` after all that was written, and shuts the sending side of the transport down. Reading goes on: each
-///   side ends alone.
-/// * Dropping the stream drops the transport as it is, which is a truncation for the peer unless `shutdown` was called.
-///
-/// Errors are [`Error`]s inside of [`io::Error`]s. They end the connection, and each later call gives the same.
-#[derive(Debug)]
-pub struct TlsStream<S> {
-    transport: S,
-    core: Core,
-    info: Info,
-}
-
-impl<S> TlsStream<S> {
-    /// The transport, and what was agreed on in the handshake.
-    pub fn get_ref(&self) -> (&S, &Info) {
-        (&self.transport, &self.info)
-    }
-
-    /// The transport. Whoever reads from it or writes to it breaks the connection.
-    pub fn get_mut(&mut self) -> (&mut S, &Info) {
-        (&mut self.transport, &self.info)
-    }
-
-    /// The transport alone. What was not yet read or sent is lost.
-    pub fn into_inner(self) -> S {
-        self.transport
-    }
-
-    /// Key material bound to this connection (row K12, RFC 5705, RFC 8446 section 7.5).
-    /// Errors: [`Error::Tls`] for a length of 0 or more than 8160, [`Error::Trapped`].
-    pub async fn export_keying_material(
-        &self,
-        length: u32,
-        label: &[u8],
-        context: Option<&[u8]>,
-    ) -> Result<Vec<u8>, Error> {
-        let export = Export { length, label: label.to_vec(), context: context.map(<[u8]>::to_vec) };
-        self.core.guest.export(export).await
-    }
-}
-
-/// Begins a connection and has its handshake. Sessions of a client are kept under the name.
-pub(crate) async fn open<S>(
-    pool: &Pool,
-    origin: Origin,
-    mut transport: S,
-    sessions: Option<(Arc<Sessions>, String)>,
-    timeout: Duration,
-) -> Result<TlsStream<S>, Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let handshake = async {
-        let wakers = Arc::new(Wakers::default());
-        let guest = pool.open(origin, &wakers).await?;
-        let mut core = Core::new(guest, wakers, sessions);
-        let done = poll_fn(|cx| core.poll_handshake(&mut transport, cx)).await;
-        if done.is_err() {
-            let farewell = poll_fn(|cx| core.poll_farewell(&mut transport, cx));
-            // A peer that does not read its alert does not want it.
-            let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        }
-        done.map(|info| (core, info))
-    };
-    // The guest has this deadline as well, but is not asked while nothing happens.
-    let done = tokio::time::timeout(timeout, handshake).await;
-    let (core, info) = done.unwrap_or_else(|_| Err(too_long(timeout)))?;
-    Ok(TlsStream { transport, core, info })
-}
-
-/// A time as the guest takes it.
-pub(crate) fn milliseconds(time: Duration) -> u32 {
-    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1)
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let TlsStream { transport, core, .. } = self.get_mut();
-        core.poll_read(transport, cx, buffer)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let TlsStream { transport, core, .. } = self.get_mut();
-        core.poll_write(transport, cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let TlsStream { transport, core, .. } = self.get_mut();
-        core.poll_flush(transport, cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let TlsStream { transport, core, .. } = self.get_mut();
-        core.poll_shutdown(transport, cx)
-    }
-}
-
-/// The tasks that wait for a stream. One may read while another one writes, and what either waits for may be one and the same: so
-/// whatever happens wakes both.
-#[derive(Default)]
-pub(crate) struct Wakers(Mutex<[Option<Waker>; 2]>);
-
-/// Who waits.
-#[derive(Clone, Copy)]
-enum Side {
-    Reader,
-    Writer,
-}
-
-impl Wakers {
-    /// Wakes whoever waits.
-    pub(crate) fn wake_all(&self) {
-        let wakers = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        wakers.into_iter().flatten().for_each(Waker::wake);
-    }
-
-    fn set(&self, side: Side, waker: &Waker) {
-        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut wakers[side as usize] {
-            Some(known) => known.clone_from(waker),
-            unknown => *unknown = Some(waker.clone()),
-        }
-    }
-}
-
-impl Wake for Wakers {
-    fn wake(self: Arc<Self>) {
-        self.wake_all();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_all();
-    }
-}
+use crate::pool::{Guest, Turn};
 
 /// A stream without its transport.
-struct Core {
-    guest: Guest,
+pub(super) struct Core {
+    pub(super) guest: Guest,
     wakers: Arc<Wakers>,
     /// Wakes them.
     waker: Waker,
@@ -172,14 +30,18 @@ struct Core {
     turn: Option<oneshot::Receiver<Box<Turn>>>,
     /// Whether that has anything for the transport.
     turn_sends: bool,
-    /// How much it has in hand of what was received and of what is outgoing, which may come back.
-    in_hand: (usize, usize),
+    /// How much it has in hand of what was received, which may come back.
+    in_hand: usize,
     /// Whether there is something for the guest that was not there in its last turn.
     dirty: bool,
 
     /// From the transport to the guest.
     received: Vec<u8>,
     transport_ended: bool,
+    /// Whether the guest was told that the transport has ended.
+    end_told: bool,
+    /// Whether the handshake is done.
+    is_secure: bool,
     /// From the guest to the application.
     cleartext: Buffer,
     /// Whether the guest may have more of it.
@@ -187,7 +49,7 @@ struct Core {
     peer_ended: bool,
 
     /// From the application to the guest.
-    outgoing: Vec<u8>,
+    write: Write,
     /// Whether our end was said.
     ending: bool,
     /// Whether the guest has taken it.
@@ -200,6 +62,8 @@ struct Core {
     unflushed: bool,
 
     read_error: Option<Error>,
+    /// What the reader is told of a transport that ended without `close_notify` after the handshake. The writer may go on.
+    cut: Option<Error>,
     write_error: Option<Error>,
     /// What the transport said when it was read.
     receive_error: Option<Arc<io::Error>>,
@@ -211,7 +75,7 @@ struct Core {
 }
 
 impl Core {
-    fn new(guest: Guest, wakers: Arc<Wakers>, sessions: Option<(Arc<Sessions>, String)>) -> Core {
+    pub(super) fn new(guest: Guest, wakers: Arc<Wakers>, sessions: Option<(Arc<Sessions>, String)>) -> Core {
         let waker = Waker::from(Arc::clone(&wakers));
         Core {
             guest,
@@ -219,21 +83,24 @@ impl Core {
             waker,
             turn: None,
             turn_sends: false,
-            in_hand: (0, 0),
+            in_hand: 0,
             // A client begins by itself.
             dirty: true,
             received: Vec::new(),
             transport_ended: false,
+            end_told: false,
+            is_secure: false,
             cleartext: Buffer::default(),
             more_cleartext: false,
             peer_ended: false,
-            outgoing: Vec::new(),
+            write: Write::Idle,
             ending: false,
             ended: false,
             encrypted: Buffer::default(),
             more_encrypted: false,
             unflushed: false,
             read_error: None,
+            cut: None,
             write_error: None,
             receive_error: None,
             info: None,
@@ -243,7 +110,7 @@ impl Core {
     }
 
     /// Ready when the handshake is done and its last message is on its way.
-    fn poll_handshake<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<Result<Info, Error>>
+    pub(super) fn poll_handshake<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<Result<Info, Error>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -263,7 +130,7 @@ impl Core {
     }
 
     /// After a failed handshake: ready when the peer has its alert, or can't get it.
-    fn poll_farewell<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<()>
+    pub(super) fn poll_farewell<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -285,7 +152,7 @@ impl Core {
         Poll::Ready(())
     }
 
-    fn poll_read<S>(
+    pub(super) fn poll_read<S>(
         &mut self,
         transport: &mut S,
         cx: &mut Context<'_>,
@@ -312,43 +179,57 @@ impl Core {
         if self.peer_ended {
             return Poll::Ready(Ok(()));
         }
-        match &self.read_error {
+        self.look_for_a_cut();
+        match self.read_error.as_ref().or(self.cut.as_ref()) {
             Some(error) => Poll::Ready(Err(error.clone().into())),
             None => Poll::Pending,
         }
     }
 
-    fn poll_write<S>(&mut self, transport: &mut S, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>
+    /// Ready when the transport was offered the bytes.
+    pub(super) fn poll_write<S>(
+        &mut self,
+        transport: &mut S,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         self.wakers.set(Side::Writer, cx.waker());
         self.drive(transport);
+        if slices.iter().all(|slice| slice.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
         if self.ending {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
                 "written after the stream was shut down",
             )));
         }
-        if let Some(error) = self.error_of_writer() {
-            return Poll::Ready(Err(error));
+        // Twice: the bytes of a write that was given up may be out, and then these are next.
+        for _ in 0..2 {
+            if let Some(error) = self.error_of_writer() {
+                return Poll::Ready(Err(error));
+            }
+            if let Some(count) = self.write.written(slices) {
+                return Poll::Ready(Ok(count));
+            }
+            if self.write.is_begun() || self.encrypted.len() > LIMIT / 2 {
+                break;
+            }
+            self.dirty |= self.write.queue(slices, LIMIT - self.encrypted.len());
+            self.drive(transport);
         }
-        let waiting = self.outgoing.len() + self.in_hand.1;
-        let count = LIMIT.saturating_sub(waiting).min(bytes.len());
-        if count == 0 && !bytes.is_empty() {
-            return Poll::Pending;
-        }
-        self.outgoing.extend_from_slice(&bytes[..count]);
-        self.dirty |= count > 0;
-        self.drive(transport);
-        Poll::Ready(Ok(count))
+        Poll::Pending
     }
 
-    fn poll_flush<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    pub(super) fn poll_flush<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         self.wakers.set(Side::Writer, cx.waker());
+        self.write.withdraw();
         self.drive(transport);
         if self.is_sent_well() {
             return Poll::Ready(Ok(()));
@@ -356,11 +237,12 @@ impl Core {
         self.error_of_writer().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
     }
 
-    fn poll_shutdown<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    pub(super) fn poll_shutdown<S>(&mut self, transport: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         self.wakers.set(Side::Writer, cx.waker());
+        self.write.withdraw();
         if !self.ending {
             (self.ending, self.dirty) = (true, true);
         }
@@ -368,7 +250,11 @@ impl Core {
         if !self.ended || !self.is_sent_well() {
             return self.error_of_writer().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
         }
-        Pin::new(transport).poll_shutdown(&mut Context::from_waker(&self.waker))
+        match Pin::new(transport).poll_shutdown(&mut Context::from_waker(&self.waker)) {
+            // The peer was faster: it has reset a transport on which all was said.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            done => done,
+        }
     }
 
     /// Moves what can be moved now. Whatever may be moved later wakes the tasks that wait.
@@ -388,6 +274,7 @@ impl Core {
     fn finish_turn(&mut self) -> bool {
         if let Some(error) = self.guest.life().trap() {
             self.turn = None;
+            self.write = Write::Idle;
             self.fail(&error);
             return false;
         }
@@ -399,7 +286,7 @@ impl Core {
         };
         self.turn = None;
         self.turn_sends = false;
-        self.in_hand = (0, 0);
+        self.in_hand = 0;
         match turn {
             Ok(turn) => self.absorb(*turn),
             Err(_) => self.fail(&Error::Trapped("the thread of the instance has ended".into())),
@@ -414,8 +301,9 @@ impl Core {
         // What the guest did not take goes before what came meanwhile.
         turn.received.append(&mut self.received);
         self.received = turn.received;
-        turn.outgoing.append(&mut self.outgoing);
-        self.outgoing = turn.outgoing;
+        if !turn.outgoing.is_empty() {
+            self.write.done(turn.outgoing, turn.outgoing_taken);
+        }
         if self.write_error.is_none() {
             self.encrypted.append(turn.encrypted);
         }
@@ -425,7 +313,10 @@ impl Core {
         if let Some(info) = turn.info {
             self.protocol = info.protocol;
             self.info = Some(info);
+            self.is_secure = true;
         }
+        // A handshake that the transport cut is over, which the guest says.
+        self.dirty |= self.tells_end_of_transport();
         if let Some((sessions, servername)) = &self.sessions {
             for name in turn.sessions {
                 sessions.keep(servername, Session::of(&self.guest, name, self.protocol));
@@ -451,12 +342,15 @@ impl Core {
         }
         self.dirty = false;
         let end = self.ending && !self.ended;
-        self.turn_sends = end || !self.outgoing.is_empty();
-        self.in_hand = (self.received.len(), self.outgoing.len());
+        let outgoing = self.write.hand_over();
+        self.turn_sends = end || !outgoing.is_empty();
+        self.in_hand = self.received.len();
+        let transport_ended = self.tells_end_of_transport();
+        self.end_told |= transport_ended;
         self.turn = Some(self.guest.turn(Turn {
             received: std::mem::take(&mut self.received),
-            transport_ended: self.transport_ended,
-            outgoing: std::mem::take(&mut self.outgoing),
+            transport_ended,
+            outgoing,
             end,
             encrypted_max: LIMIT.saturating_sub(self.encrypted.len()),
             cleartext_max: LIMIT.saturating_sub(self.cleartext.len()),
@@ -503,7 +397,7 @@ impl Core {
     fn fill<S: AsyncRead + Unpin>(&mut self, transport: &mut S) -> bool {
         let mut moved = false;
         let over = self.transport_ended || self.peer_ended || self.read_error.is_some();
-        while !over && self.received.len() + self.in_hand.0 < LIMIT && !self.transport_ended {
+        while !over && self.received.len() + self.in_hand < LIMIT && !self.transport_ended {
             match self.receive(transport) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0)) => self.transport_ended = true,
@@ -528,13 +422,26 @@ impl Core {
 
     /// Whether the transport has all that was written.
     fn is_sent(&self) -> bool {
-        let is_encrypted = self.outgoing.is_empty() && !self.turn_sends && !self.more_encrypted;
-        is_encrypted && self.encrypted.is_empty() && !self.unflushed
+        !self.turn_sends && !self.more_encrypted && self.encrypted.is_empty() && !self.unflushed
     }
 
     /// As [`is_sent`](Self::is_sent), and nothing of it was lost. A peer may have all and be gone, which is an error for the reader only.
     fn is_sent_well(&self) -> bool {
         self.is_sent() && self.write_error.is_none()
+    }
+
+    /// Whether the guest is told that the transport has ended. After the handshake it is not: for the guest that would be the end of both
+    /// directions, and a peer that sends no more may still read.
+    fn tells_end_of_transport(&self) -> bool {
+        self.transport_ended && !self.is_secure && !self.end_told && self.received.is_empty() && self.in_hand == 0
+    }
+
+    /// The reader is told of a transport that ended without `close_notify`, after all that came before.
+    fn look_for_a_cut(&mut self) {
+        let may_come = self.turn.is_some() || self.dirty || self.more_cleartext || !self.received.is_empty();
+        if self.transport_ended && self.is_secure && !may_come && self.cut.is_none() {
+            self.cut = Some(self.receive_error.clone().map_or_else(cut_short, Error::Transport));
+        }
     }
 
     fn error_of_writer(&self) -> Option<io::Error> {
@@ -560,55 +467,12 @@ impl std::fmt::Debug for Core {
     }
 }
 
-/// Bytes that are taken from their front.
-#[derive(Default)]
-struct Buffer {
-    all: Vec<u8>,
-    taken: usize,
+/// What the guest says of a transport that has ended without `close_notify` (row K19).
+fn cut_short() -> Error {
+    let message = "The transport ended without close_notify: what was received may have been cut short.".to_string();
+    let reason = Some("unexpected eof while reading".to_string());
+    Error::Tls(TlsError { code: ErrorCode::ErrSslUnexpectedEofWhileReading, message, alert: None, reason })
 }
-
-impl Buffer {
-    fn bytes(&self) -> &[u8] {
-        &self.all[self.taken..]
-    }
-
-    fn len(&self) -> usize {
-        self.all.len() - self.taken
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn take(&mut self, count: usize) {
-        self.taken += count;
-        if self.is_empty() {
-            // A connection that is idle holds no memory.
-            *self = Buffer::default();
-        }
-    }
-
-    fn append(&mut self, bytes: Vec<u8>) {
-        if self.is_empty() {
-            *self = Buffer { all: bytes, taken: 0 };
-        } else {
-            self.all.drain(..self.taken);
-            self.taken = 0;
-            self.all.extend_from_slice(&bytes);
-        }
-    }
-}
-
-fn too_long(timeout: Duration) -> Error {
-    let message = format!("the handshake was not done within {timeout:?}; the peer may be slow, or not speak TLS");
-    Error::Tls(TlsError { code: ErrorCode::ErrTlsHandshakeTimeout, message, alert: None, reason: None })
-}
-
-/// How long a handshake may take unless the options say otherwise: Node's `handshakeTimeout`.
-pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// How long a peer may take to read its alert.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The most that waits in each buffer, with what the guest has in hand: twice what a turn of the guest is good for, so that the next one is
 /// there when it is done.
