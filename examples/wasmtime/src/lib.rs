@@ -30,7 +30,18 @@
 //! Each order to an instance has a deadline, by wasmtime's epochs, and each instance has a limit to its memory: see [`Limits`]. A trap
 //! ends all connections of its instance by [`Error::Trapped`]; the next connection gets a new instance.
 //!
-//! Instances live as long as the host, so that they are made rarely: wasmtime's pooling allocator, which makes that quicker, is not used.
+//! An instance has as many connections as its memory holds if each takes the most that it can: see [`Limits::connections`]. Where all
+//! are full there are more of them, up to [`HostOptions::instances_max`], which end with their last connection; beyond that, new
+//! connections get [`Error::TooManyConnections`]. The others live as long as the host, so that instances are made rarely: wasmtime's
+//! pooling allocator, which makes that quicker, is not used.
+//!
+//! Writing is ready when the transport was offered the records, as with tokio-rustls; what is different is in [`TlsStream`].
+//!
+//! # Starting quickly
+//!
+//! wasmtime compiles the component at the first start and keeps the result in a folder of the user: see [`CompiledCache`]. Where the
+//! compiler itself is not optimised, as in a program's profile `dev`, that takes most of a minute; `opt-level = 1` under
+//! `[profile.dev.package."*"]` in the program's `Cargo.toml` makes it seconds.
 //!
 //! # What the sandbox protects, and what it does not
 //!
