@@ -330,21 +330,13 @@ const DIFFERENCES: &[Difference] = &[
         because: "since the component names alerts as OpenSSL did until 3.1; Node 24's says SSL/TLS for SSLV3",
         is_there: |case, seat| {
             let fails = [NO_SUITE, NO_GROUP].iter().any(|name| case.name.starts_with(name));
-            let misses = misses_certificate(case, Version::Tls12) && seat.other == Peer::Node;
+            let misses = misses_certificate(case, Version::Tls12);
             seat.role == Role::Client && seat.who == Peer::Component && (fails || misses)
         },
         is: |node, seen| match (node.as_str(), seen.as_str()) {
             (Some(node), Some(seen)) => node.replace("SSL/TLS_ALERT", "SSLV3_ALERT") == seen,
             _ => false,
         },
-    },
-    Difference {
-        property: "error",
-        because: "since rustls' server says certificate_required, which is an alert of TLS 1.3, in TLS 1.2 too",
-        is_there: |case, seat| {
-            seat.role == Role::Client && seat.other == Peer::Component && misses_certificate(case, Version::Tls12)
-        },
-        is: |_, seen| seen == "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
     },
     Difference {
         property: "error",
