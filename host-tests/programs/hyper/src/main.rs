@@ -15,6 +15,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper::{Request, Uri, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use tokio::io::BufReader;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -49,7 +50,9 @@ async fn get(url: &Uri, tls: TlsConnector) -> Result<(), Box<dyn Error>> {
     let authority = url.authority().ok_or("the URL names no host")?;
     let address: SocketAddrV4 = authority.as_str().parse().map_err(|_| "the host is no IPv4 address and port")?;
     let name = ServerName::IpAddress(address.ip().to_owned().into());
-    let stream = tls.connect(name, Tcp::connect(address).await?).await?;
+    // rustls reads 4 KiB at a time, and each of ours is a call of the host.
+    let tcp = BufReader::with_capacity(1 << 16, Tcp::connect(address).await?);
+    let stream = tls.connect(name, tcp).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(url.path()).header("host", authority.as_str()).body(Empty::<Bytes>::new())?;
     let page = pin!(async {
