@@ -129,7 +129,8 @@ async fn as_many_connections_as_there_may_be_fit_however_much_waits_in_them() ->
 /// A connection to rustls. The error is ours.
 async fn connect(connector: &Connector) -> Result<(TlsStream<DuplexStream>, server::TlsStream<DuplexStream>)> {
     let acceptor = TlsAcceptor::from(Arc::clone(reference()));
-    let (near, far) = duplex(16 << 10);
+    // Room for a whole record, which can't be read before it has come.
+    let (near, far) = duplex(64 << 10);
     let (ours, peer) = tokio::join!(connector.connect(SERVER_NAME, near), acceptor.accept(far));
     Ok((ours?, peer?))
 }
