@@ -37,7 +37,7 @@ use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{ProtocolVersion, SupportedProtocolVersion};
 
 use crate::engine::ServerSessions;
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::verify::VerifyOptions;
 use bindings::Bindings;
 pub use compression::CertificateCompression;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::ErrorCode;
 
 const CERT: &[u8] = include_bytes!("../engine/tests/fixtures/server.pem");
 const KEY: &[u8] = include_bytes!("../engine/tests/fixtures/server.key.pem");
