@@ -118,7 +118,7 @@ pub fn openssl_says(leaf: &Identity, root: &Identity, lists: &[String], flags: &
     arguments.push(&leaf);
     let (is_good, said) = verdict(&folder, &arguments);
     let errors = said.lines().filter(|line| line.starts_with("error "));
-    match errors.filter_map(|line| line.split_once(" lookup: ")).last() {
+    match errors.filter_map(|line| line.split_once(" lookup: ")).next_back() {
         Some((_, words)) => words.to_owned(),
         None if is_good => "OK".to_owned(),
         None => said,

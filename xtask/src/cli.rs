@@ -1,6 +1,7 @@
 //! `cargo xtask cli`: TLS on the command line.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     thread,
@@ -8,7 +9,13 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{build, compose, guest, project::Project, step::Step, tools::Tool, wasm_std::WasmStd};
+use crate::{
+    build, compose, guest,
+    project::{Project, write_if_changed},
+    step::{self, Step},
+    tools::Tool,
+    wasm_std::WasmStd,
+};
 
 /// Builds examples/cli, composes guest-tls into it, target/components/guest-tls-cli.wasm, compiles that for this machine,
 /// guest-tls-cli.cwasm, and runs it in wasmtime with these arguments. It sees this folder, the network, and nothing else.
@@ -50,21 +57,27 @@ pub(crate) fn from_nothing(project: &Project, wasm_std: &WasmStd) -> Result<Path
 /// Builds the command, with guest-tls in it, compiles it for this machine, and gives the path of that. The component has to be there.
 pub(crate) fn compiled(project: &Project, wasm_std: &WasmStd) -> Result<PathBuf> {
     let output = compose::command(project, wasm_std, WORKSPACE, NAME, NAME)?;
-    let compiled = output.with_extension("cwasm");
-    let program = Tool::WASMTIME.program(project)?;
-    if is_newer(&compiled, &[&output, &program]) {
-        return Ok(compiled);
-    }
-    let mut wasmtime = Command::new(program);
-    wasmtime.arg("compile").arg(&output).arg("-o").arg(&compiled);
-    Step::new("wasmtime: compiling guest-tls-cli.wasm", wasmtime).run()?;
-    Ok(compiled)
+    compile(project, &output)
 }
 
-/// Whether a file was written after all of these.
-fn is_newer(file: &Path, than: &[&Path]) -> bool {
-    let written = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
-    written(file).is_some_and(|file| than.iter().all(|path| written(path).is_some_and(|path| path < file)))
+/// Compiles a program for this machine, unless that was done, and gives the path of that, with the ending `.cwasm`.
+pub(crate) fn compile(project: &Project, program: &Path) -> Result<PathBuf> {
+    let wasmtime = Tool::WASMTIME.program(project)?;
+    let compiled = program.with_extension("cwasm");
+    // What it was made of, and by whom, is kept beside it.
+    let made_of = program.with_extension("cwasm.made-of");
+    let version = step::output(Command::new(&wasmtime).arg("--version"))?;
+    let bytes = fs::read(program).with_context(|| format!("can't read {}", program.display()))?;
+    let whole = [version.as_bytes(), &bytes].concat();
+    if compiled.is_file() && fs::read(&made_of).is_ok_and(|old| old == whole) {
+        return Ok(compiled);
+    }
+    let mut command = Command::new(wasmtime);
+    command.arg("compile").arg(program).arg("-o").arg(&compiled);
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    Step::new(format!("wasmtime: compiling {name}"), command).run()?;
+    write_if_changed(&made_of, &whole)?;
+    Ok(compiled)
 }
 
 const WORKSPACE: &str = "examples/cli";

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
@@ -37,30 +37,23 @@ pub(crate) fn component(project: &Project) -> Result<()> {
     // What the folder was made of is kept: jco takes its time.
     let made_of = project.target.join("npm/made-of");
     let made_by = [npm::folder(project, "jco")?, npm::folder(project, "esbuild")?];
-    let how = format!("{made_by:?} {TRANSPILE:?} {MINIFY:?}\n");
+    let inline = project.root.join("examples/node/inline.mjs");
+    let inline = fs::read_to_string(&inline).with_context(|| format!("can't read {}", inline.display()))?;
+    let how = format!("{made_by:?} {TRANSPILE:?} {MINIFY:?}\n{inline}");
     let whole = [how.as_bytes(), &bytes].concat();
-    if folder.join("guest-tls.js").is_file() && fs::read(&made_of).is_ok_and(|old| old == whole) {
-        return inline(project, &folder);
+    let is_there = MADE.iter().all(|name| folder.join(name).is_file());
+    if is_there && fs::read(&made_of).is_ok_and(|old| old == whole) {
+        return Ok(());
     }
     engine::transpile_to(project, &component, &folder, TRANSPILE)?;
     let mut esbuild = Command::new(esbuild(project)?);
     esbuild.current_dir(&folder).args(MINIFY);
     Step::new("esbuild: guest-tls.js", esbuild).run()?;
-    crate::project::write_if_changed(&made_of, &whole)?;
-    inline(project, &folder)
-}
-
-/// Writes the component's WebAssembly as JavaScript too, for bundlers, unless that was done.
-fn inline(project: &Project, folder: &Path) -> Result<()> {
-    let written = |name| fs::metadata(folder.join(name)).and_then(|file| file.modified());
-    if let (Ok(from), Ok(to)) = (written("guest-tls.core.wasm"), written("inline.mjs"))
-        && from <= to
-    {
-        return Ok(());
-    }
+    // The component's WebAssembly as JavaScript too, for bundlers.
     let mut node = engine::Engine::Node.command(project)?;
     node.current_dir(project.root.join("examples/node")).arg("inline.mjs");
     Step::new("node: inline.mjs", node).run()?;
+    crate::project::write_if_changed(&made_of, &whole)?;
     Ok(())
 }
 
@@ -73,6 +66,9 @@ fn esbuild(project: &Project) -> Result<PathBuf> {
     let folder = npm::install(project, "esbuild")?;
     Ok(folder.join("node_modules").join(package).join("bin/esbuild"))
 }
+
+/// The last file of each step.
+const MADE: [&str; 2] = ["guest-tls.js", "inline.mjs"];
 
 /// Options of jco's.
 const TRANSPILE: &[&str] = &["--instantiation", "sync", "--name", "guest-tls"];

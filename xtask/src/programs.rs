@@ -1,9 +1,6 @@
 //! `cargo xtask programs`: the library in programs for WebAssembly of others.
 
-use std::{
-    fs,
-    process::{Command, ExitCode},
-};
+use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result};
 
@@ -11,7 +8,6 @@ use crate::{
     build, cli, guest,
     project::{Project, write_if_changed},
     step::Step,
-    tools::Tool,
     wasm_std::WasmStd,
 };
 
@@ -44,9 +40,7 @@ pub(crate) fn compiled(project: &Project, wasm_std: &WasmStd) -> Result<()> {
         let wasm = fs::read(&built).with_context(|| format!("can't read {}", built.display()))?;
         let path = project.component().with_file_name(format!("{package}.wasm"));
         write_if_changed(&path, &wasm)?;
-        let mut wasmtime = Command::new(Tool::WASMTIME.program(project)?);
-        wasmtime.arg("compile").arg(&path).arg("-o").arg(path.with_extension("cwasm"));
-        Step::new(format!("wasmtime: compiling {package}.wasm"), wasmtime).run()?;
+        cli::compile(project, &path)?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use crate::{
     project::{self, Project},
-    step::Step,
+    step::{self, Step},
+    tools,
 };
 
 /// Gets these requirements, in the form of requirements.txt with a hash for each file, unless they are there: the folder of the environment, with
@@ -21,7 +22,12 @@ pub(crate) fn environment(project: &Project, requirements: &str) -> Result<PathB
     }
     // It counts when the last step is done. Its scripts know where it was made, and are not used: `python -m` is.
     let unfinished = folder.with_extension("unfinished");
-    let mut venv = Command::new(python()?);
+    // Debian has this part of Python in a package of its own.
+    let python = python()?;
+    if step::output(Command::new(&python).args(["-c", "import ensurepip"])).is_err() {
+        tools::apt_install(project, "Python's virtual environments", &["python3-venv"])?;
+    }
+    let mut venv = Command::new(python);
     venv.args(["-m", "venv", "--clear"]).arg(&unfinished);
     Step::new("python: a virtual environment", venv).run()?;
     let list = unfinished.join("requirements.txt");

@@ -6,7 +6,7 @@
 //!    installed, the library is built, and with Debian's `wasi-libc` and the toolchain's own linkers it makes a *sysroot* in the cache
 //!    folder, which every clone uses. Cargo stays the ordinary one; it is told to use that sysroot's `bin/rustc`.
 //!
-//! Nothing is pinned to a version: a sysroot is named by what it was made from.
+//! The toolchain is pinned by `rust-toolchain.toml`; Debian's packages are not, and a sysroot is named by what it was made from.
 
 use std::{
     env, fs,
