@@ -14,7 +14,7 @@ use crate::{
     wasm_std::{self, WasmStd},
 };
 
-/// Checks the form: rustfmt of all workspaces; clippy (natively, and of the library and the examples for wasm) and rustdoc of the main
+/// Checks the form: rustfmt and lock files of all workspaces; clippy (natively, and of the library and the examples for wasm) and rustdoc of the main
 /// one. Every warning is an error. Then asks OSV for advisories about all that is pinned; where it can't be reached, a line says so.
 ///
 /// Where the wasm compiler is Debian's, so is its clippy (package rust-web-clippy), since rustup's belongs to another compiler. If that
@@ -29,7 +29,7 @@ pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
     for (name, command) in checks(project, &wasm_std) {
         println!("\n=== {name} ===");
         let started = std::time::Instant::now();
-        let status = Step::new(name, command).stream(&mut |_| {})?;
+        let status = Step::new(&*name, command).stream(&mut |_| {})?;
         println!("{name}: {}, {}", if status.success() { "ok" } else { "failed" }, seconds(started.elapsed()));
         if !status.success() {
             failed.push(name);
@@ -42,23 +42,26 @@ pub(crate) fn run(project: &Project, _: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn checks(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
-    let format = |(name, folder): (&'static str, &str)| {
-        let mut format = project.cargo();
-        format.current_dir(project.root.join(folder)).args(["fmt", "--all", "--check"]);
-        (name, format)
+fn checks(project: &Project, wasm_std: &WasmStd) -> Vec<(String, Command)> {
+    let cargo = |what: &str, folder: &str, arguments: &[&str]| {
+        let mut cargo = project.cargo();
+        cargo.current_dir(project.root.join(folder)).args(arguments);
+        (if folder == "." { what.to_string() } else { format!("{what}, {folder}") }, cargo)
     };
+    let format = |folder| cargo("rustfmt", folder, &["fmt", "--all", "--check"]);
+    // Fails where a manifest of the workspace asks for what its lock file does not have.
+    let lock = |folder| cargo("lock file", folder, &["update", "--workspace", "--locked"]);
     let mut clippy = project.cargo();
     clippy.args(["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]);
 
     let mut documentation = project.cargo();
     documentation.env("RUSTDOCFLAGS", "-Dwarnings").args(["doc", "--workspace", "--no-deps"]);
 
-    let mut checks = FORMATTED.into_iter().map(format).collect::<Vec<_>>();
-    checks.push(("clippy, native", clippy));
-    checks.extend(wasm(project, wasm_std));
-    checks.push(("rustdoc", documentation));
-    checks.push(("advisories", advisories(&project.root)));
+    let mut checks: Vec<_> = WORKSPACES.into_iter().flat_map(|folder| [format(folder), lock(folder)]).collect();
+    checks.push(("clippy, native".to_string(), clippy));
+    checks.extend(wasm(project, wasm_std).into_iter().map(|(name, command)| (name.to_string(), command)));
+    checks.push(("rustdoc".to_string(), documentation));
+    checks.push(("advisories".to_string(), advisories(&project.root)));
     checks
 }
 
@@ -92,16 +95,16 @@ fn wasm(project: &Project, wasm_std: &WasmStd) -> Vec<(&'static str, Command)> {
 }
 
 /// The workspaces of the repository.
-const FORMATTED: [(&str, &str); 9] = [
-    ("rustfmt", "."),
-    ("rustfmt, examples/cli", "examples/cli"),
-    ("rustfmt, examples/postgres", "examples/postgres"),
-    ("rustfmt, examples/wasi-tls", "examples/wasi-tls"),
-    ("rustfmt, fuzz", "fuzz"),
-    ("rustfmt, host-tests/benches", "host-tests/benches"),
-    ("rustfmt, host-tests/ct", "host-tests/ct"),
-    ("rustfmt, host-tests/p3", "host-tests/p3"),
-    ("rustfmt, host-tests/programs", "host-tests/programs"),
+const WORKSPACES: [&str; 9] = [
+    ".",
+    "examples/cli",
+    "examples/postgres",
+    "examples/wasi-tls",
+    "fuzz",
+    "host-tests/benches",
+    "host-tests/ct",
+    "host-tests/p3",
+    "host-tests/programs",
 ];
 
 /// What is for wasm: a name, a workspace, and what of it. The product is looked at as it is built, and the library as others build it.
