@@ -12,8 +12,8 @@ pub(super) struct ClientHello {
     pub(super) session_id: Vec<u8>,
     /// The ticket of TLS 1.2 (RFC 5077); an empty one asks for a ticket.
     pub(super) ticket: Option<Vec<u8>>,
-    /// The tickets of TLS 1.3 (RFC 8446 section 4.2.11).
-    pub(super) psk_identities: Vec<Vec<u8>>,
+    /// The first ticket of TLS 1.3 (RFC 8446 section 4.2.11).
+    pub(super) psk_identity: Option<Vec<u8>>,
     /// TLS 1.2: whether it offers extended master secret (RFC 7627).
     pub(super) extended_master_secret: bool,
     /// Whether it wants a stapled OCSP response (RFC 6066 section 8).
@@ -21,7 +21,7 @@ pub(super) struct ClientHello {
     /// The name that it asks for (RFC 6066 section 3).
     pub(super) server_name: Option<String>,
     /// Its application protocols in its order (RFC 7301).
-    pub(super) alpn: Vec<Vec<u8>>,
+    pub(super) alpn: Protocols,
     /// Its versions (RFC 8446 section 4.2.1); where it sent no list, the one in the message's head.
     pub(super) versions: Vec<u16>,
     /// Its cipher suites in its order.
@@ -31,6 +31,10 @@ pub(super) struct ClientHello {
     /// Its signature schemes in its order (RFC 8446 section 4.2.3).
     pub(super) schemes: Vec<u16>,
 }
+
+/// The list of an ALPN extension as it is on the wire: 64 KiB may have as many names as half its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Protocols(Vec<u8>);
 
 impl ClientHello {
     /// Reads the body of the message. `None` where it breaks the syntax; rustls then says why to the peer.
@@ -75,20 +79,43 @@ impl ClientHello {
             STATUS_REQUEST => self.wants_staple = reader.u8()? == OCSP,
             SUPPORTED_GROUPS => self.groups = numbers(reader.vector16()?)?,
             SIGNATURE_ALGORITHMS => self.schemes = numbers(reader.vector16()?)?,
-            ALPN => self.alpn = Reader::new(reader.vector16()?).all(|name| name.vector8().map(<[u8]>::to_vec))?,
+            ALPN => self.alpn = Protocols::read(reader.vector16()?)?,
             EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
             SESSION_TICKET => self.ticket = Some(content.to_vec()),
             PRE_SHARED_KEY => {
-                let identity = |identity: &mut Reader<'_>| {
-                    let ticket = identity.vector16()?.to_vec();
-                    identity.u32().map(|_obfuscated_age| ticket)
-                };
-                self.psk_identities = Reader::new(reader.vector16()?).all(identity)?;
+                let mut identities = Reader::new(reader.vector16()?);
+                let mut first = identities;
+                self.psk_identity = first.vector16().map(<[u8]>::to_vec);
+                while !identities.is_empty() {
+                    let _ticket = identities.vector16()?;
+                    let _obfuscated_age = identities.u32()?;
+                }
             }
             SUPPORTED_VERSIONS => self.versions = numbers(reader.vector8()?)?,
             _ => {}
         }
         Some(())
+    }
+}
+
+impl Protocols {
+    /// The names of a list. `None` where a name is cut.
+    fn read(list: &[u8]) -> Option<Self> {
+        let mut names = Reader::new(list);
+        while !names.is_empty() {
+            names.vector8()?;
+        }
+        Some(Self(list.to_vec()))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names, in their order.
+    pub(super) fn protocols(&self) -> impl Iterator<Item = &[u8]> {
+        let mut names = Reader::new(&self.0);
+        std::iter::from_fn(move || names.vector8())
     }
 }
 
@@ -157,10 +184,11 @@ mod tests {
             ("a status request of another type", vec![(5, vec![2, 0, 0])], with(|_| ())),
             ("groups", vec![(10, vector(&[0, 29, 0, 23]))], with(|hello| hello.groups = vec![29, 23])),
             ("signature schemes", vec![(13, vector(&[4, 3]))], with(|hello| hello.schemes = vec![0x0403])),
-            ("application protocols", vec![(16, vector(&[2, b'h', b'2', 1, b'x']))], with(|hello| hello.alpn = vec![b"h2".to_vec(), b"x".to_vec()])),
+            ("application protocols", vec![(16, vector(&[2, b'h', b'2', 1, b'x']))], with(|hello| hello.alpn = Protocols(b"\x02h2\x01x".to_vec()))),
             ("an empty ticket", vec![(35, vec![])], with(|hello| hello.ticket = Some(vec![]))),
             ("a ticket", vec![(35, vec![1, 2])], with(|hello| hello.ticket = Some(vec![1, 2]))),
-            ("two identities and their binders", vec![(41, [vector(&[0, 1, 9, 0, 0, 0, 0, 0, 2, 8, 8, 1, 2, 3, 4]), vector(&[1, 0, 1, 0])].concat())], with(|hello| hello.psk_identities = vec![vec![9], vec![8, 8]])),
+            ("two identities and their binders", vec![(41, [vector(&[0, 1, 9, 0, 0, 0, 0, 0, 2, 8, 8, 1, 2, 3, 4]), vector(&[1, 0, 1, 0])].concat())], with(|hello| hello.psk_identity = Some(vec![9]))),
+            ("the second of two identities is cut", vec![(41, vector(&[0, 1, 9, 0, 0, 0, 0, 0, 2, 8]))], None),
             ("extended master secret", vec![(23, vec![])], with(|hello| hello.extended_master_secret = true)),
             ("versions", vec![(43, vec![4, 3, 4, 3, 3])], with(|hello| hello.versions = vec![0x0304, 0x0303])),
             ("a list that is cut", vec![(16, vector(&[3, b'h', b'2']))], None),
@@ -203,7 +231,7 @@ mod tests {
             let mut bytes = hello(&[(kind, content.clone())]);
             bytes.truncate(cut.max(20));
             if let Some(read) = ClientHello::read(&bytes) {
-                let items = read.psk_identities.len() + read.alpn.len() + read.versions.len() + read.groups.len() + read.schemes.len();
+                let items = read.alpn.protocols().count() + read.versions.len() + read.groups.len() + read.schemes.len();
                 prop_assert!(items <= content.len() + 1, "no more items than bytes");
             }
             let _ = ClientHello::read(&content);

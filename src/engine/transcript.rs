@@ -26,7 +26,11 @@ pub(super) struct Transcript {
     pub(super) sent_alert: Option<u8>,
     /// The last alert that the peer sent, of any level.
     pub(super) received_alert: Option<u8>,
-    /// The client's offer.
+    /// Whether this is the server's side.
+    is_server: bool,
+    /// Server: whether a ClientHello came.
+    heard_client_hello: bool,
+    /// Server: the client's first offer, until it is taken.
     pub(super) client_hello: Option<ClientHello>,
     /// Client: the signature schemes of the server's CertificateRequest.
     pub(super) requested_schemes: Vec<u16>,
@@ -63,9 +67,9 @@ struct Record {
 }
 
 impl Transcript {
-    /// A transcript that traces, or does not.
-    pub(super) fn new(trace: bool) -> Self {
-        Self { trace: trace.then(Vec::new), ..Self::default() }
+    /// A transcript of the server's side or of the client's, which traces or does not.
+    pub(super) fn new(is_server: bool, trace: bool) -> Self {
+        Self { is_server, trace: trace.then(Vec::new), ..Self::default() }
     }
 
     /// How many of these bytes of the peer belong to the record that has begun, or begins with them. All of them from the first
@@ -200,9 +204,12 @@ impl Transcript {
     fn message(&mut self, direction: Direction, kind: u8, body: &[u8], protected: bool) {
         self.trace(direction, || format!("{}, {} bytes", handshake_name(kind), body.len()));
         match (kind, direction) {
-            // The first: a second one only follows a HelloRetryRequest.
-            (CLIENT_HELLO, _) if self.client_hello.is_none() => self.client_hello = ClientHello::read(body),
-            (SERVER_HELLO, _) if !protected => {
+            // Nobody takes another one, which follows a HelloRetryRequest or asks for renegotiation.
+            (CLIENT_HELLO, Direction::Received) if self.is_server && !protected && !self.heard_client_hello => {
+                self.heard_client_hello = true;
+                self.client_hello = ClientHello::read(body);
+            }
+            (SERVER_HELLO, _) if !protected && self.is_server == (direction == Direction::Sent) => {
                 let extensions = server_hello_extensions(body).unwrap_or_default();
                 self.tls13 = extensions.contains(&(SUPPORTED_VERSIONS, &[3, 4]));
                 self.extended_master_secret =
@@ -359,7 +366,7 @@ mod tests {
         ]
         .concat();
         for size in 1..stream.len() {
-            let mut transcript = Transcript::new(true);
+            let mut transcript = Transcript::new(false, true);
             for chunk in stream.chunks(size) {
                 transcript.transport(Direction::Received, chunk);
             }
@@ -373,7 +380,7 @@ mod tests {
 
     #[test]
     fn finished_of_both_sides_are_kept_apart() {
-        let mut transcript = Transcript::new(false);
+        let mut transcript = Transcript::new(false, false);
         let seen = |direction, byte| Seen::Content {
             direction,
             content_type: ContentType::Handshake,
@@ -389,7 +396,7 @@ mod tests {
     fn what_is_in_the_clear_is_never_taken_for_what_has_to_be_protected() {
         let finished = handshake(20, &[7; 12]);
         let ticket = handshake(4, &[0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3, 0, 0]);
-        let mut transcript = Transcript::new(true);
+        let mut transcript = Transcript::new(false, true);
         transcript.transport(Direction::Received, &record(22, &finished));
         assert_eq!(transcript.peer_finished(), None, "a Finished in the clear");
         transcript.protected(vec![Seen::ReadKeys]);
@@ -406,11 +413,51 @@ mod tests {
     }
 
     #[test]
+    fn of_the_clients_hellos_only_the_first_is_kept_and_only_by_a_server() {
+        let hello = |suite: u8| {
+            let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, suite, 1, 0]].concat();
+            record(22, &handshake(CLIENT_HELLO, &body))
+        };
+        let mut server = Transcript::new(true, false);
+        server.transport(Direction::Received, &hello(1));
+        server.transport(Direction::Received, &hello(2));
+        assert_eq!(server.client_hello.take().map(|hello| hello.suites), Some(vec![0x1301]));
+        // One after a HelloRetryRequest, and one that asks for renegotiation.
+        server.transport(Direction::Received, &hello(3));
+        let content = handshake(CLIENT_HELLO, &hello(3)[9..]);
+        let seen = Seen::Content { direction: Direction::Received, content_type: ContentType::Handshake, content };
+        server.protected(vec![seen]);
+        assert_eq!(server.client_hello, None, "another one after the first was taken");
+        for direction in [Direction::Sent, Direction::Received] {
+            let mut client = Transcript::new(false, false);
+            client.transport(direction, &hello(1));
+            assert_eq!(client.client_hello, None, "{direction:?} by a client");
+        }
+    }
+
+    #[test]
+    fn a_server_hello_counts_only_where_the_server_says_it() {
+        let extensions = [0, 10, 0, 43, 0, 2, 3, 4, 0, 23, 0, 0];
+        let body = [&[3, 3][..], &[7; 32], &[0, 0x13, 1, 0], &extensions].concat();
+        let hello = record(22, &handshake(SERVER_HELLO, &body));
+        for (is_server, direction, expected) in [
+            (false, Direction::Received, true),
+            (true, Direction::Sent, true),
+            (false, Direction::Sent, false),
+            (true, Direction::Received, false),
+        ] {
+            let mut transcript = Transcript::new(is_server, false);
+            transcript.transport(direction, &hello);
+            assert_eq!(transcript.tls13, expected, "{direction:?}, by a server: {is_server}");
+        }
+    }
+
+    #[test]
     fn the_end_of_a_record_is_found_wherever_it_is_cut() {
         let stream = [record(22, &[0; 7]), record(21, &[1, 0]), record(22, &[0; 300])].concat();
         let ends = [12, 19, stream.len()];
         for cut in 0..stream.len() {
-            let mut transcript = Transcript::new(false);
+            let mut transcript = Transcript::new(false, false);
             let (mut taken, mut next) = (0, Vec::new());
             while taken < stream.len() {
                 let limit = if taken < cut { cut } else { stream.len() };
@@ -429,7 +476,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_bounded(bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 19u8..24, message in 0u8..26) {
-            let mut transcript = Transcript::new(true);
+            let mut transcript = Transcript::new(false, true);
             transcript.transport(Direction::Received, &bytes);
             transcript.transport(Direction::Sent, &record(kind, &handshake(message, &bytes)));
             transcript.transport(Direction::Sent, &bytes);

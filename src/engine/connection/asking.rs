@@ -59,9 +59,10 @@ impl Asking {
                 None
             }
             Question::ResumeSession(id) => Some(Event::ResumeSession(id.clone())),
-            Question::Alpn if options.alpn_event && !self.hello.alpn.is_empty() => {
-                Some(Event::Alpn { servername: name, protocols: self.hello.alpn.clone() })
-            }
+            Question::Alpn if options.alpn_event && !self.hello.alpn.is_empty() => Some(Event::Alpn {
+                servername: name,
+                protocols: self.hello.alpn.protocols().map(<[u8]>::to_vec).collect(),
+            }),
             Question::Ocsp if options.ocsp_event && self.hello.wants_staple => {
                 let identity = self.identity()?;
                 let certificate = identity.cert.first()?.to_vec();
@@ -86,7 +87,7 @@ impl Asking {
 
     /// Whether the client offers this application protocol.
     pub(super) fn offers_protocol(&self, protocol: &[u8]) -> bool {
-        self.hello.alpn.iter().any(|offered| offered == protocol)
+        self.hello.alpn.protocols().any(|offered| offered == protocol)
     }
 
     /// By what the client asks to resume a session, in the version that will be spoken.
@@ -95,7 +96,7 @@ impl Asking {
         let context = self.context.as_ref()?;
         let speaks_tls13 = context.versions().iter().any(|version| u16::from(version.version) == tls13);
         match self.hello.offers(tls13) && speaks_tls13 {
-            true => self.hello.psk_identities.first().cloned(),
+            true => self.hello.psk_identity.clone(),
             false => Some(self.hello.session_id.clone()).filter(|id| !id.is_empty()),
         }
     }

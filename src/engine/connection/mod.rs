@@ -222,7 +222,7 @@ impl Connection {
 
     fn at(stage: Stage, contexts: Contexts, options: ConnectionOptions, side: Side) -> Self {
         Self {
-            transcript: Transcript::new(options.trace),
+            transcript: Transcript::new(options.is_server, options.trace),
             options,
             contexts,
             stage,
@@ -627,9 +627,10 @@ impl Connection {
             Ok(Some(accepted)) => self.accepted(accepted),
             Err((error, alert)) => {
                 self.stage = Stage::Failed;
-                self.offers_tls13 = self.transcript.client_hello.as_ref().is_some_and(|hello| hello.offers(TLS13));
+                let hello = self.transcript.client_hello.take();
+                self.offers_tls13 = hello.as_ref().is_some_and(|hello| hello.offers(TLS13));
                 // rustls misses an extension of newer versions before it looks at the version.
-                if self.transcript.client_hello.as_ref().is_some_and(ClientHello::is_too_old) {
+                if hello.as_ref().is_some_and(ClientHello::is_too_old) {
                     return self.fail(&NO_VERSION);
                 }
                 self.fail_accepting(&error, alert);
