@@ -24,7 +24,7 @@ pub(super) struct Transcript {
     pub(super) extended_master_secret: bool,
     /// The last fatal alert that we sent.
     pub(super) sent_alert: Option<u8>,
-    /// The last alert that the peer sent, of any level.
+    /// The last alert by which the peer ended its side: a fatal one, or close_notify, which is a warning.
     pub(super) received_alert: Option<u8>,
     /// Whether this is the server's side.
     is_server: bool,
@@ -233,7 +233,10 @@ impl Transcript {
         match direction {
             Direction::Sent if level == FATAL => self.sent_alert = Some(description),
             Direction::Sent => {}
-            Direction::Received => self.received_alert = Some(description),
+            Direction::Received if level == FATAL || description == CLOSE_NOTIFY => {
+                self.received_alert = Some(description);
+            }
+            Direction::Received => {}
         }
         let level = if level == FATAL { "fatal" } else { "warning" };
         self.trace(direction, || format!("alert, {level}: {} ({description})", alert_name(description)));
@@ -330,6 +333,8 @@ const FINISHED: u8 = 20;
 
 /// `AlertLevel.fatal`.
 const FATAL: u8 = 2;
+/// `AlertDescription.close_notify`.
+pub(super) const CLOSE_NOTIFY: u8 = 0;
 /// An alert in the clear: its level and its description.
 const ALERT_LEN: usize = 2;
 /// A record's header: type, version, length.

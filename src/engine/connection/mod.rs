@@ -21,7 +21,7 @@ use super::sessions::client::{self, ClientSide, ConnectionSession};
 use super::sessions::server::{ConnectionSessions, NewSession, Outside};
 use super::sessions::stored::Client;
 use super::sessions::{ServerSessions, lock};
-use super::transcript::Transcript;
+use super::transcript::{CLOSE_NOTIFY, Transcript};
 use super::{ConnectionOptions, Contexts, Server};
 use crate::context::Context;
 use crate::error::{Alert, Direction, Error, ErrorCode};
@@ -948,7 +948,6 @@ const TLS13: u16 = 0x0304;
 /// `TLS_FALLBACK_SCSV` (RFC 7507 section 2).
 const FALLBACK_SCSV: u16 = 0x5600;
 /// Alerts (RFC 8446 section 6).
-const CLOSE_NOTIFY: u8 = 0;
 const INAPPROPRIATE_FALLBACK: u8 = 86;
 const INTERNAL_ERROR: u8 = 80;
 /// rustls takes no more bytes where a message is longer than it allows: a handshake message 64 KiB, a record 16 KiB and some.

@@ -67,6 +67,7 @@ fn the_alert_that_is_claimed_is_the_one_on_the_wire() {
         ("a client that has fallen back", TLS12, plain, plain, Clear(1, |hello| { let at = 37 + usize::from(hello[34]); hello[at..at + 2].copy_from_slice(&[0x56, 0]) }), Server, ErrSslInappropriateFallback, "inappropriate_fallback"),
         ("a message that is no ClientHello comes first", BOTH, plain, plain, Bytes(Client, 0, |bytes| *bytes = record(22, &[20, 0, 0, 0])), Server, ErrSslUnexpectedMessage, "unexpected_message"),
         ("application data comes first", BOTH, plain, plain, Bytes(Client, 0, |bytes| *bytes = record(23, b"hello")), Server, ErrSslUnexpectedMessage, "unexpected_message"),
+        ("a warning comes first", BOTH, plain, plain, Bytes(Client, 0, |bytes| *bytes = record(21, &[1, 90])), Server, ErrSslUnexpectedMessage, "unexpected_message"),
         ("change_cipher_spec comes first", BOTH, plain, plain, Bytes(Client, 0, |bytes| *bytes = record(20, &[1])), Server, ErrSslUnexpectedMessage, "unexpected_message"),
         ("what comes first is not TLS", BOTH, plain, plain, Bytes(Client, 0, |bytes| *bytes = b"GET / HTTP/1.1\r\n\r\n".to_vec()), Server, ErrSslWrongVersionNumber, "decode_error"),
         ("a ClientHello that is cut", BOTH, plain, plain, Clear(1, |hello| hello.truncate(60)), Server, ErrSslDecodeError, "decode_error"),
