@@ -44,27 +44,29 @@ impl Purposes {
     /// What an `X509_CERT_AUX` says.
     pub(super) fn new(auxiliary: &[u8]) -> Result<Self, NoPurposes> {
         let mut fields = Reader::new(der::only(auxiliary, der::SEQUENCE).ok_or(NoPurposes)?);
-        let identifiers = |list: Option<&[u8]>| -> Result<Vec<Vec<u8>>, NoPurposes> {
-            let elements = list.map_or(Some(Vec::new()), |list| Reader::new(list).all()).ok_or(NoPurposes)?;
+        let identifiers = |list: &[u8]| -> Result<Vec<Vec<u8>>, NoPurposes> {
+            let elements = Reader::new(list).all().ok_or(NoPurposes)?;
             let identifier = |element: der::Element<'_>| {
                 (element.tag == der::OBJECT_IDENTIFIER).then(|| element.value.to_vec()).ok_or(NoPurposes)
             };
             elements.into_iter().map(identifier).collect()
         };
-        let trusted = identifiers(fields.optional(der::SEQUENCE))?;
-        let rejected = identifiers(fields.optional(der::CONTEXT_CONSTRUCTED))?;
+        let trusted = fields.optional(der::SEQUENCE).map(identifiers).transpose()?;
+        let rejected = fields.optional(der::CONTEXT_CONSTRUCTED).map(identifiers).transpose()?;
         let _alias = fields.optional(der::UTF8_STRING);
         let _key_identifier = fields.optional(der::OCTET_STRING);
         let _other = fields.optional(der::CONTEXT_CONSTRUCTED + 1);
         if !fields.is_empty() {
             return Err(NoPurposes);
         }
-        let names = |list: &[Vec<u8>], purpose: &[u8]| list.iter().any(|oid| oid == purpose || oid == ANY_PURPOSE);
+        let names = |list: &Option<Vec<Vec<u8>>>, purpose: &[u8]| {
+            list.iter().flatten().any(|oid| oid == purpose || oid == ANY_PURPOSE)
+        };
         let trust = |purpose: &[u8]| match () {
             () if names(&rejected, purpose) => Trust::Rejected,
             () if names(&trusted, purpose) => Trust::Trusted,
-            // Who is trusted for something is trusted for nothing else.
-            () if !trusted.is_empty() => Trust::Rejected,
+            // Who is trusted for something, or for nothing, is trusted for nothing else.
+            () if trusted.is_some() => Trust::Rejected,
             () => Trust::Usual,
         };
         Ok(Self { server_auth: trust(SERVER_AUTH), client_auth: trust(CLIENT_AUTH) })
@@ -115,6 +117,13 @@ mod tests {
         ];
         for (what, trust, reject, [server_auth, client_auth]) in rows {
             assert_eq!(Purposes::new(&auxiliary(trust, reject)), Ok(Purposes { server_auth, client_auth }), "{what}");
+        }
+        // `openssl verify` says "certificate rejected" of the first, and is content with the second.
+        for (what, list, trust) in
+            [("trusted for nothing", [0x30, 0], Rejected), ("rejected for nothing", [0xa0, 0], Usual)]
+        {
+            let expected = Purposes { server_auth: trust, client_auth: trust };
+            assert_eq!(Purposes::new(&tlv(0x30, &[&list])), Ok(expected), "{what}");
         }
     }
 
