@@ -20,6 +20,8 @@ pub(super) struct Point<'a> {
     name: Option<PointName<'a>>,
     /// `cRLIssuer`: who tells it, where that is not the certificate's issuer.
     issuers: Option<Vec<der::Element<'a>>>,
+    /// `reasons`: whether it is about some reasons of revocation alone.
+    has_some_reasons: bool,
 }
 
 impl<'a> PointName<'a> {
@@ -59,18 +61,21 @@ impl<'a> Point<'a> {
             Some(name) => Some(PointName::new(name)?),
             None => None,
         };
-        // A list for some reasons is not used, so that no others need be added up.
-        let _reasons = fields.optional(der::CONTEXT + 1);
+        let has_some_reasons = fields.optional(der::CONTEXT + 1).is_some();
         let issuers = match fields.optional(der::CONTEXT_CONSTRUCTED + 2) {
             Some(issuers) => Some(general_names(issuers)?),
             None => None,
         };
-        fields.is_empty().then_some(Self { name, issuers })
+        fields.is_empty().then_some(Self { name, issuers, has_some_reasons })
     }
 
-    /// Whether a list by this issuer, with this name of a point, is what it points to (section 6.3.3 (b)).
+    /// Whether a list by this issuer, with this name of a point, is what it points to (section 6.3.3 (b)), for all reasons.
     pub(super) fn is(&self, list_point: &PointName<'_>, list_issuer: &[u8]) -> bool {
         let is_list_issuer = |name: &der::Element<'_>| matches!(GeneralName::new(name.tag, name.value), Some(GeneralName::Directory(name)) if names::are_equal(name, list_issuer));
+        // (d): of what is there, a list tells the reasons of its point alone. Those of several lists are not added up.
+        if self.has_some_reasons {
+            return false;
+        }
         // (1): lists of another issuer than the certificate's are not used.
         if self.issuers.as_ref().is_some_and(|issuers| !issuers.iter().any(is_list_issuer)) {
             return false;
@@ -141,6 +146,8 @@ mod tests {
             length => [&[tag, length as u8], content].concat(),
         };
         let full = |names: &[u8]| wrap(der::CONTEXT_CONSTRUCTED, names);
+        // As `keyCompromise` alone, and as `unused`, which is no reason.
+        const REASONS: [&[u8]; 2] = [b"\x81\x02\x06\x40", b"\x81\x02\x07\x80"];
         // What it is, the certificate's point and its issuers, the list's point, and whether it is the same.
         type PointRow<'a> = (&'static str, &'a [u8], &'a [u8], &'a [u8], bool);
         #[rustfmt::skip]
@@ -160,11 +167,16 @@ mod tests {
             ("nothing at all", b"", b"", ONE, false),
         ];
         for (what, name, issuers, list_point, expected) in rows {
-            let content = [wrap(der::CONTEXT_CONSTRUCTED, name), wrap(der::CONTEXT_CONSTRUCTED + 2, issuers)].concat();
-            let point = [&[der::SEQUENCE, content.len() as u8], &*content].concat();
-            let point = Point::new(&point).unwrap_or_else(|| panic!("{what}: no point"));
             let list_point = PointName::new(list_point).unwrap_or_else(|| panic!("{what}: no name"));
-            assert_eq!(point.is(&list_point, issuer), *expected, "{what}");
+            for reasons in [&[][..]].into_iter().chain(REASONS) {
+                let (name, issuers) =
+                    (wrap(der::CONTEXT_CONSTRUCTED, name), wrap(der::CONTEXT_CONSTRUCTED + 2, issuers));
+                let content = [&name, reasons, &issuers].concat();
+                let point = [&[der::SEQUENCE, content.len() as u8], &*content].concat();
+                let point = Point::new(&point).unwrap_or_else(|| panic!("{what}: no point"));
+                let expected = *expected && reasons.is_empty();
+                assert_eq!(point.is(&list_point, issuer), expected, "{what}, reasons: {reasons:?}");
+            }
         }
     }
 }
