@@ -2,7 +2,7 @@
 
 use webpki::Error;
 
-/// The end of a sentence about a certificate, its path, or a revocation list.
+/// The end of a sentence about a certificate or its path. Revocation lists are not shown to webpki.
 pub(crate) fn words(error: &Error) -> &'static str {
     match error {
         Error::BadDer | Error::TrailingData(_) => "it is not well-formed DER",
@@ -11,19 +11,12 @@ pub(crate) fn words(error: &Error) -> &'static str {
         Error::CertExpired { .. } => "a certificate is no longer valid",
         Error::CertNotValidYet { .. } => "a certificate is not valid yet",
         Error::CertNotValidForName(_) => "it is for another name",
-        Error::CertRevoked => "a certificate was revoked",
-        Error::CrlExpired { .. } => "a revocation list is too old",
         Error::EmptyEkuExtension => "its extended key usage names no purpose (RFC 5280 section 4.2.1.12)",
         Error::EndEntityUsedAsCa => "a certificate issued another one and is no CA (RFC 5280 section 4.2.1.9)",
         Error::ExtensionValueInvalid => "one of its extensions is not well-formed, or is there twice",
         Error::InvalidCertValidity => "its validity ends before it begins",
-        Error::InvalidCrlNumber => "its CRL number is longer than 20 octets (RFC 5280 section 5.2.3)",
         Error::InvalidSerialNumber => "its serial number is not one to 20 octets long (RFC 5280 section 4.1.2.2)",
         Error::InvalidSignatureForPublicKey => "the signature of a certificate is wrong",
-        Error::InvalidCrlSignatureForPublicKey => "the signature of a revocation list is wrong",
-        Error::IssuerNotCrlSigner => {
-            "the key usage of a revocation list's issuer has no cRLSign (RFC 5280 section 4.2.1.3)"
-        }
         Error::MalformedDnsIdentifier => "one of its DNS names is none",
         Error::MalformedExtensions => "its extensions are not well-formed, or one is there twice",
         Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
@@ -39,27 +32,15 @@ pub(crate) fn words(error: &Error) -> &'static str {
         Error::PathLenConstraintViolated => "there are more certificates below a CA than it allows",
         Error::SignatureAlgorithmMismatch => "it names two algorithms for its signature (RFC 5280 section 4.1.1.2)",
         Error::UnknownIssuer => "no path leads from it to a CA that is trusted",
-        Error::UnknownRevocationStatus => "there is no revocation list for a certificate",
         Error::UnsupportedCertVersion => "it is not of version 3",
-        Error::UnsupportedCrlVersion => "it is not of version 2",
         Error::UnsupportedCriticalExtension => "it has a critical extension that is not known (RFC 5280 section 4.2)",
-        Error::UnsupportedCrlIssuingDistributionPoint
-        | Error::UnsupportedRevocationReason
-        | Error::UnsupportedRevocationReasonsPartitioning => {
-            "it is a revocation list of a kind that is not supported: for some reasons, attributes or names only"
-        }
-        Error::UnsupportedDeltaCrl => "it is a delta list (RFC 5280 section 5.2.4), which is not supported",
-        Error::UnsupportedIndirectCrl => "it is an indirect list (RFC 5280 section 5.2.5), which is not supported",
         Error::UnsupportedNameType => "it has a name of a kind that is not supported",
         Error::RequiredEkuNotFoundContext(_) => "its extended key usage does not allow what it is used for here",
-        Error::UnsupportedSignatureAlgorithmContext(_)
-        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-        | Error::UnsupportedCrlSignatureAlgorithmContext(_)
-        | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
+        Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
             "it is signed by an algorithm that is not supported, or that does not fit its issuer's key"
         }
         Error::CertDistrusted => "its key is distrusted",
-        // A newer webpki has more of them.
+        // Those of revocation lists; and a newer webpki has more of them.
         _ => "the check of X.509 refuses it for a reason that has no words here",
     }
 }
