@@ -232,6 +232,7 @@ impl Core {
         self.write.withdraw();
         self.drive(transport);
         if self.is_sent_well() {
+            self.write.settle();
             return Poll::Ready(Ok(()));
         }
         self.error_of_writer().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
@@ -250,6 +251,7 @@ impl Core {
         if !self.ended || !self.is_sent_well() {
             return self.error_of_writer().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
         }
+        self.write.settle();
         match Pin::new(transport).poll_shutdown(&mut Context::from_waker(&self.waker)) {
             // The peer was faster: it has reset a transport on which all was said.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),

@@ -39,7 +39,8 @@ use crate::pool::{Export, Origin, Pool};
 ///
 /// `write` that waits for the transport has written nothing, so it can be dropped. One that waits for the guest, which encrypts in another
 /// thread, takes as long as a turn of the guest (microseconds to milliseconds) and can't be taken back: dropped in that time, its bytes
-/// are sent. A `write` after it that begins with the same bytes counts as the same one, so that who tries again sends them once.
+/// are sent. A `write` after it that begins with the same bytes counts as the same one, so that who tries again sends them once; after a
+/// `flush` it is a new one.
 /// `write_all` that is dropped may have written a part, as with any stream.
 ///
 /// # Errors

@@ -3,7 +3,8 @@
 //! `poll_write` of tokio-rustls encrypts in place, offers the records to the transport and is Ready. Here the guest encrypts, in another
 //! thread. So a write has two steps: the first poll hands the bytes over and is Pending, and a later one finds them offered to the
 //! transport and is Ready. What was encrypted can't be taken back, since the next record counts on it: whoever gives a write up
-//! between the two steps, and then writes the same bytes, is told that they are written.
+//! between the two steps, and then writes the same bytes, is told that they are written. A flush after that is the end of it: what is
+//! written then is new, whatever it begins with.
 
 use std::io::IoSlice;
 
@@ -47,6 +48,13 @@ impl Write {
     /// Forgets what is queued: its write was given up.
     pub(super) fn withdraw(&mut self) {
         if let Write::Queued(_) = self {
+            *self = Write::Idle;
+        }
+    }
+
+    /// Forgets what was offered: the transport has all of it, and its write was given up.
+    pub(super) fn settle(&mut self) {
+        if let Write::Offered(_) = self {
             *self = Write::Idle;
         }
     }
@@ -129,6 +137,19 @@ mod tests {
     }
 
     #[test]
+    fn after_a_flush_the_same_bytes_are_a_new_write() {
+        let slices = [IoSlice::new(b"abc")];
+        for (flushes, expected) in [(false, Some(3)), (true, None)] {
+            let mut write = Write::default();
+            write.done(b"abc".to_vec(), 3);
+            if flushes {
+                write.settle();
+            }
+            assert_eq!(write.written(&slices), expected, "flushed: {flushes}");
+        }
+    }
+
+    #[test]
     fn what_the_guest_does_not_have_yet_can_be_replaced_and_withdrawn() {
         let mut write = Write::default();
         assert!(write.queue(&[IoSlice::new(b"abc")], 100));
@@ -138,7 +159,11 @@ mod tests {
         assert!(write.is_begun() && write.hand_over().is_empty());
         write.withdraw();
         assert!(write.is_begun(), "what the guest has can't be withdrawn");
+        write.settle();
+        assert!(write.is_begun(), "what the guest has in hand was not offered");
         write.done(b"xyz".to_vec(), 0);
+        write.settle();
+        assert!(matches!(write, Write::Queued(_)), "nothing was taken");
         write.withdraw();
         assert!(matches!(write, Write::Idle));
     }
