@@ -8,7 +8,7 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 use super::pem::{self, Found};
 use super::trusted::{Purposes, Trust};
 use crate::certificate::webpki::words;
-use crate::certificate::{self, X509};
+use crate::certificate::{self, X509, der, names};
 use crate::error::{Error, ErrorCode};
 
 /// The anchors that chains of peers must lead to.
@@ -24,9 +24,7 @@ pub(crate) enum Roots {
         anchors: Vec<TrustAnchor<'static>>,
         /// Those that only help to get there.
         intermediates: Vec<CertificateDer<'static>>,
-        /// Whether all of them are anchors.
-        allow_partial_trust_chain: bool,
-        /// Those that stand in no path, whoever sends them.
+        /// Those whose names and keys stand in no path, whoever sends them and whoever signed them.
         rejected: Vec<CertificateDer<'static>>,
         /// Whether they stand beside Mozilla's, which are among them.
         beside_mozilla: bool,
@@ -108,6 +106,8 @@ impl Authorities {
     ///
     /// A certificate that some other one issued is an anchor only where `allow_partial_trust_chain` or its own file says so; else
     /// it may stand between a peer's and an anchor.
+    ///
+    /// Whom one file rejects, no other one makes good, in whatever order they come: what is refused stays refused.
     pub(super) fn roots(&self, allow_partial_trust_chain: bool, purpose: fn(&Purposes) -> Trust) -> Roots {
         if self.list.is_empty() && !self.replace_mozilla {
             return Roots::Mozilla;
@@ -116,13 +116,15 @@ impl Authorities {
             true => (Vec::new(), Vec::new()),
             false => (Roots::Mozilla.certificates().to_vec(), Roots::Mozilla.anchors().to_vec()),
         };
-        let (mut intermediates, mut rejected) = (Vec::new(), Vec::new());
+        let mut intermediates = Vec::new();
+        let rejected = self.list.iter().filter(|authority| purpose(&authority.purposes) == Trust::Rejected);
+        let rejected: Vec<_> = rejected.map(|authority| authority.certificate.clone()).collect();
         for Authority { certificate, anchor, purposes } in &self.list {
+            if has_name_and_key_of_one(&rejected, certificate) {
+                continue;
+            }
             match purpose(purposes) {
-                Trust::Rejected => {
-                    rejected.push(certificate.clone());
-                    continue;
-                }
+                Trust::Rejected => continue,
                 Trust::Trusted => anchors.push(anchor.clone()),
                 Trust::Usual if allow_partial_trust_chain || is_self_issued(certificate) => {
                     anchors.push(anchor.clone())
@@ -132,7 +134,7 @@ impl Authorities {
             certificates.push(certificate.clone());
         }
         let beside_mozilla = !self.replace_mozilla;
-        Roots::Own { certificates, anchors, intermediates, allow_partial_trust_chain, rejected, beside_mozilla }
+        Roots::Own { certificates, anchors, intermediates, rejected, beside_mozilla }
     }
 }
 
@@ -184,18 +186,36 @@ impl Roots {
         }
     }
 
-    /// Whether no path may have this certificate.
+    /// Whether no path may have this certificate: one with its name and its key is rejected.
     pub(crate) fn rejects(&self, certificate: &CertificateDer<'_>) -> bool {
         match self {
             Self::Mozilla => false,
-            Self::Own { rejected, .. } => rejected.iter().any(|rejected| rejected == certificate),
+            Self::Own { rejected, .. } => has_name_and_key_of_one(rejected, certificate),
         }
     }
 
-    /// Whether a certificate that some other one issued can be an anchor.
-    pub(crate) fn allow_partial_trust_chain(&self) -> bool {
-        matches!(self, Self::Own { allow_partial_trust_chain: true, .. })
+    /// Whether a path may end in this certificate: one of the anchors has its name and its key.
+    pub(crate) fn is_anchor(&self, x509: &X509<'_>) -> bool {
+        self.anchors().iter().any(|anchor| {
+            der::only(x509.subject, der::SEQUENCE) == Some(anchor.subject.as_ref())
+                && der::only(x509.spki, der::SEQUENCE) == Some(anchor.subject_public_key_info.as_ref())
+        })
     }
+}
+
+/// Whether one of these has the name and the key of this certificate. Its bytes say less: whoever has a certificate with an ECDSA
+/// signature can write another one that is as good, and a CA may be certified by several others.
+fn has_name_and_key_of_one(certificates: &[CertificateDer<'_>], certificate: &CertificateDer<'_>) -> bool {
+    if certificates.is_empty() {
+        return false;
+    }
+    let Some(wanted) = X509::new(certificate) else {
+        return false;
+    };
+    certificates
+        .iter()
+        .filter_map(|certificate| X509::new(certificate))
+        .any(|x509| x509.spki == wanted.spki && names::are_equal(x509.subject, wanted.subject))
 }
 
 fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {

@@ -2,6 +2,9 @@
 
 use proptest::prelude::*;
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
 use super::*;
 use crate::error::ErrorCode;
 
@@ -122,18 +125,40 @@ fn files_may_begin_with_a_byte_order_mark() {
 #[test]
 fn old_and_openssl_s_own_labels_are_read_and_their_trust_is_honoured() {
     let old = String::from_utf8_lossy(fixture!("ca.pem")).replace(" CERTIFICATE", " X509 CERTIFICATE");
+    let both = |one: &[u8], other: &[u8]| [one, other].concat();
     // The anchors for servers' and for clients' chains.
     #[rustfmt::skip]
-    let rows: [(&str, &[u8], [usize; 2]); 4] = [
+    let rows: [(&str, &[u8], [usize; 2]); 6] = [
         ("X509 CERTIFICATE", old.as_bytes(), [1, 1]),
         ("trusted for servers", fixture!("ca.for-servers.pem"), [1, 0]),
         ("not trusted for servers", fixture!("ca.not-for-servers.pem"), [0, 1]),
+        ("not trusted for servers, before a plain copy", &both(fixture!("ca.not-for-servers.pem"), fixture!("ca.pem")), [0, 2]),
+        ("not trusted for servers, after a plain copy", &both(fixture!("ca.pem"), fixture!("ca.not-for-servers.pem")), [0, 2]),
         ("no CA, and trusted for clients", fixture!("p256.trusted.pem"), [0, 1]),
     ];
     for (what, file, expected) in rows {
         let context = Context::new(&options(&[], &[], &[file])).expect(what);
         assert_eq!([context.roots(), context.client_roots()].map(|roots| roots.anchors().len()), expected, "{what}");
         assert!(context.roots().are_own() && context.client_roots().are_own(), "{what}");
+    }
+}
+
+#[test]
+fn a_ca_is_rejected_by_its_name_and_key_whoever_signed_the_certificate() {
+    let context = Context::new(&options(&[], &[], &[fixture!("ca.not-for-servers.pem")])).expect("it is good");
+    let der = |pem: &[u8]| CertificateDer::from_pem_slice(pem).expect("it is PEM").to_vec();
+    let ca = der(fixture!("ca.pem"));
+    // Of an ECDSA signature (r, s), another one is (r, n - s): the bytes differ, and it is as good.
+    let mut signed_anew = ca.clone();
+    *signed_anew.last_mut().expect("it has bytes") ^= 1;
+    for (what, certificate, expected) in [
+        ("itself", ca, true),
+        ("the same with another signature", signed_anew, true),
+        ("another one", der(fixture!("p256.cert.pem")), false),
+    ] {
+        let certificate = CertificateDer::from(certificate);
+        assert_eq!(context.roots().rejects(&certificate), expected, "{what}");
+        assert!(!context.client_roots().rejects(&certificate), "{what}, for clients");
     }
 }
 

@@ -11,6 +11,7 @@ use super::refusal::refusal;
 use super::revocation::Revocation;
 use crate::certificate::{X509, check_server_identity, der, mismatch};
 use crate::context::{Context, Roots};
+use crate::error::ErrorCode;
 
 /// What came of the check of a chain.
 #[derive(Debug)]
@@ -37,6 +38,14 @@ pub(super) fn check(
         Purpose::ServerAuth => context.roots(),
         Purpose::ClientAuth => context.client_roots(),
     };
+    if roots.rejects(end_entity) {
+        let fault = Fault::new(
+            ErrorCode::CertUntrusted,
+            "The certificate has the name and key of one that a TRUSTED CERTIFICATE of `ca` rejects for this use.",
+            CertificateError::UnknownIssuer,
+        );
+        return Checked { outcome: Err(fault), chain: vec![end_entity.clone().into_owned()] };
+    }
     // What `BEGIN TRUSTED CERTIFICATE` says is not to be trusted is not trusted because the peer sends it too.
     let sent: Vec<_> = sent.iter().filter(|certificate| !roots.rejects(certificate)).cloned().collect();
     let sent = &sent[..];

@@ -58,7 +58,7 @@ impl<'a> Path<'a> {
             top.is_own |= own.iter().any(|link| link.der == top.der);
             let is_self_signed = top.is_self_signed();
             let end = match () {
-                () if top.is_own && (is_self_signed || roots.allow_partial_trust_chain()) => Some(End::Anchor),
+                () if top.is_own && roots.is_anchor(&top.x509) => Some(End::Anchor),
                 () if is_self_signed => Some(End::SelfSigned),
                 () if links.len() >= DEPTH => Some(End::TooLong),
                 () => None,

@@ -33,6 +33,9 @@ const OTHER: &[u8] = fixture!("other.test");
 const UNNAMED: &[u8] = fixture!("unnamed.test");
 const EXCLUDING: &[u8] = fixture!("excluding");
 const WILDCARD: &[u8] = fixture!("wildcard");
+const MIDDLE_TRUSTED: &[u8] = fixture!("middle.trusted");
+const MIDDLE_REJECTED: &[u8] = fixture!("middle.rejected");
+const LEAF_REJECTED: &[u8] = fixture!("leaf.rejected");
 const VERSION_1: &[u8] = fixture!("version-1");
 const ROOT_CRL: &[u8] = fixture!("root.crl");
 const MIDDLE_CRL: &[u8] = fixture!("middle.crl");
@@ -69,6 +72,13 @@ fn a_chain_is_good_or_has_openssls_name_of_what_is_wrong() {
         ("an intermediate of `ca` is no anchor [O25]", Case { sent: &[LEAF], cas: &[MIDDLE], ..usual }, Some(UnableToGetIssuerCert), &["leaf", "middle"]),
         ("an intermediate of `ca` is one where that is allowed [O25]", Case { sent: &[LEAF], cas: &[MIDDLE], partial: true, ..usual }, None, &["leaf", "middle"]),
         ("an intermediate of `ca` leads to the root of `ca` [O25]", Case { sent: &[LEAF], cas: &[MIDDLE, ROOT], ..usual }, None, &["leaf", "middle", "root"]),
+        ("an intermediate of `ca` is one where its own file says so", Case { sent: &[LEAF], cas: &[MIDDLE_TRUSTED], ..usual }, None, &["leaf", "middle"]),
+        ("likewise above a leaf of version 1, in compat", Case { sent: &[VERSION_1], cas: &[MIDDLE_TRUSTED], host: "leaf", ..compat }, None, &["leaf", "middle"]),
+        ("likewise above a leaf of version 1", Case { sent: &[VERSION_1], cas: &[MIDDLE_TRUSTED], ..usual }, Some(CertUntrusted), &["leaf", "middle"]),
+        ("an intermediate that `ca` rejects is sent", Case { cas: &[ROOT, MIDDLE_REJECTED], ..usual }, Some(UnableToVerifyLeafSignature), &["leaf"]),
+        ("an intermediate that `ca` rejects and has", Case { cas: &[ROOT, MIDDLE, MIDDLE_REJECTED], ..usual }, Some(UnableToVerifyLeafSignature), &["leaf"]),
+        ("a leaf that `ca` rejects", Case { cas: &[ROOT, LEAF_REJECTED], ..usual }, Some(CertUntrusted), &["leaf"]),
+        ("a leaf that `ca` rejects and has, in compat", Case { cas: &[LEAF, LEAF_REJECTED, ROOT], ..compat }, Some(CertUntrusted), &["leaf"]),
         ("an expired leaf", Case { sent: &[OLD, MIDDLE], ..usual }, Some(CertHasExpired), &["old", "middle", "root"]),
         ("a leaf for clients", Case { sent: &[CLIENT_ONLY, MIDDLE], ..usual }, Some(InvalidPurpose), &["client-only", "middle", "root"]),
         ("another host", Case { host: "other.test", ..usual }, Some(ErrTlsCertAltnameInvalid), &["leaf", "middle", "root"]),
