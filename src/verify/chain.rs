@@ -33,7 +33,7 @@ pub(super) fn check(
 ) -> Checked {
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let algorithms = context.provider().signature_verification_algorithms.all;
-    let revocation = Revocation { lists: context.crls().lists(), algorithms, now: seconds };
+    let revocation = Revocation { lists: context.crls().lists(), algorithms, now: seconds, has_verified_path: false };
     let roots = match purpose {
         Purpose::ServerAuth => context.roots(),
         Purpose::ClientAuth => context.client_roots(),
@@ -102,6 +102,7 @@ fn trusted_path(
         Purpose::ClientAuth => KeyUsage::client_auth(),
     };
     let leaf = EndEntityCert::try_from(end_entity)?;
+    let revocation = Revocation { has_verified_path: true, ..revocation };
     let is_unrevoked = |path: &VerifiedPath<'_>| {
         let certificates = certificates_of(end_entity, path, roots);
         let certificates: Vec<_> = certificates.iter().collect();

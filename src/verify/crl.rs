@@ -40,7 +40,7 @@ pub(crate) struct RevocationList {
     signature: Vec<u8>,
     /// The key that its signature was found good by: a list may have megabytes to hash, and serves many
     /// connections.
-    signer: OnceLock<Vec<u8>>,
+    pub(super) signer: OnceLock<Vec<u8>>,
 }
 
 /// A CRL number (section 5.2.3): its length in octets, and these; so that the order is that of numbers.
@@ -162,7 +162,7 @@ impl RevocationList {
         status
     }
 
-    /// Checks that this key signed it.
+    /// Checks that this key signed it. Of a key that is remembered, that is known.
     pub(super) fn verify(
         &self,
         spki: &[u8],
@@ -177,10 +177,14 @@ impl RevocationList {
             signature_algorithm: &self.signature_algorithm,
             signature: &self.signature,
         };
-        signed.verify(spki, algorithms)?;
+        signed.verify(spki, algorithms)
+    }
+
+    /// Remembers a key that signed it, which has to stand on a path that is verified: where a peer could choose how it is
+    /// written, the list would be hashed anew for each connection after that.
+    pub(super) fn remember(&self, spki: &[u8]) {
         // Where another key of the issuer was here first, it stays.
         let _ = self.signer.set(spki.to_vec());
-        Ok(())
     }
 
     fn read_extensions(&mut self, extensions: &[u8]) -> Result<(), &'static str> {
@@ -433,6 +437,19 @@ mod tests {
                 ),
                 (_, Err(_)) => {}
             }
+        }
+    }
+
+    #[test]
+    fn a_key_with_something_behind_it_has_signed_nothing() {
+        let issuer = certificate(include_bytes!("fixtures/middle.pem"));
+        let spki = X509::new(&issuer).expect("a certificate").spki;
+        let content = der::only(spki, der::SEQUENCE).expect("a key");
+        let provider = crate::provider::crypto_provider();
+        let algorithms = provider.signature_verification_algorithms.all;
+        let list = RevocationList::new(&revoking()).expect("a list");
+        for (behind, expected) in [(&[][..], Ok(())), (&[5, 0], Err(BadSignature::UnreadableKey))] {
+            assert_eq!(list.verify(&element(der::SEQUENCE, &[content, behind]), algorithms), expected, "{behind:?}");
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Revocation<'a> {
     pub(super) algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
     /// Seconds since 1970.
     pub(super) now: i64,
+    /// Whether webpki has found the signatures of the path good. On another one, whoever sent it has chosen the keys.
+    pub(super) has_verified_path: bool,
 }
 
 /// A list that is about a certificate, and who must have signed it.
@@ -128,13 +130,17 @@ impl<'a> Revocation<'a> {
                 CertificateError::UnknownRevocationStatus,
             ));
         }
-        if let Err(cause) = list.verify(signer.x509.spki, self.algorithms) {
-            is_believed = false;
-            faults.push(Fault::new(
-                ErrorCode::CrlSignatureFailure,
-                cause.sentence(&titled(list), &described(signer)),
-                CertificateError::BadSignature,
-            ));
+        match list.verify(signer.x509.spki, self.algorithms) {
+            Ok(()) if self.has_verified_path => list.remember(signer.x509.spki),
+            Ok(()) => {}
+            Err(cause) => {
+                is_believed = false;
+                faults.push(Fault::new(
+                    ErrorCode::CrlSignatureFailure,
+                    cause.sentence(&titled(list), &described(signer)),
+                    CertificateError::BadSignature,
+                ));
+            }
         }
         if let Some(oid) = &list.unhandled {
             is_believed = false;

@@ -78,7 +78,7 @@ pub(super) fn public_key(spki: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut fields = der::Reader::new(der::only(spki, der::SEQUENCE)?);
     let algorithm = fields.expect(der::SEQUENCE)?;
     match fields.expect(der::BIT_STRING)? {
-        [0, key @ ..] => Some((algorithm, key)),
+        [0, key @ ..] if fields.is_empty() => Some((algorithm, key)),
         _ => None,
     }
 }

@@ -171,15 +171,33 @@ proptest! {
     }
 }
 
+#[test]
+fn the_signer_of_a_list_is_remembered_only_from_a_path_that_is_good() {
+    let context = Arc::new(
+        context(Case { cas: &[ROOT], crls: &[ROOT_CRL, MIDDLE_CRL], ..Case::default() })
+            .expect("the fixtures are good"),
+    );
+    for (sent, expected) in [([OLD, MIDDLE], false), ([LEAF, MIDDLE], true)] {
+        let sent = sent.map(|pem| CertificateDer::from(der(pem)));
+        assert_eq!(verify_with(&context, Case::default(), &sent).is_good(), expected);
+        for list in context.crls().lists() {
+            assert_eq!(list.signer.get().is_some(), expected);
+        }
+    }
+}
+
 fn verify(case: Case, sent: &[&[u8]]) -> Arc<Verdict> {
     verify_ders(case, &sent.iter().map(|pem| CertificateDer::from(der(pem))).collect::<Vec<_>>())
 }
 
 fn verify_ders(case: Case, sent: &[CertificateDer<'_>]) -> Arc<Verdict> {
-    let context = context(case).expect("the fixtures are good");
+    verify_with(&Arc::new(context(case).expect("the fixtures are good")), case, sent)
+}
+
+fn verify_with(context: &Arc<Context>, case: Case, sent: &[CertificateDer<'_>]) -> Arc<Verdict> {
     let verdict = Arc::new(Verdict::default());
     let options = VerifyOptions { reject_unauthorized: false, danger_skip_server_identity: case.skips_name };
-    let verifier = PeerVerifier::new(Arc::new(context), options, verdict.clone());
+    let verifier = PeerVerifier::new(context.clone(), options, verdict.clone());
     let host = if case.host.is_empty() { "server.test" } else { case.host };
     let name = ServerName::try_from(host).expect("a host");
     let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
