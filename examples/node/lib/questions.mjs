@@ -20,6 +20,7 @@ import { ours } from './secure-context.mjs';
  * * `context(name)`: the context for a name where `SNICallback` is not asked or chooses none, as the component's resource;
  * * `use(context)`: a `SecureContext` as the component's resource;
  * * `answer(method, value)`: gives the component the answer;
+ * * `hold()`: answers `new-session` at once, and gives the function before whose call nothing is sent;
  * * `end(error)`: ends the connection by this error, which may be nothing.
  */
 export function question(tag, val, asked) {
@@ -66,17 +67,14 @@ const QUESTIONS = {
   },
 
   'new-session'({ id, data }, asked) {
-    let over = false;
+    const release = asked.hold();
     // It takes no error: a session that could not be kept is one that nobody can resume, and the connection goes on.
-    const done = () => {
-      if (!over) asked.answer('answerNewSession');
-      over = true;
-    };
+    const done = () => release();
     try {
       if (!asked.events?.emit('newSession', buffer(id), buffer(data), done)) done();
     } catch (thrown) {
-      // Nobody will call `done`: Node leaves such a connection open for as long as the client likes.
-      if (!over) asked.end();
+      // Nobody will call `done`.
+      done();
       asked.events.emit('error', thrown);
     }
   },

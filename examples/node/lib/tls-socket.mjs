@@ -6,7 +6,7 @@ import { addAbortSignal } from 'node:stream';
 import { domainToASCII } from 'node:url';
 
 import { buffer, checkStrictly, identityError, legacyObject, nested } from './certificates.mjs';
-import { Connection, alpnList, describe, pairOptions } from './core/connection.mjs';
+import { CUT, Connection, alpnList, describe, pairOptions } from './core/connection.mjs';
 import { failure, fromGuest } from './core/errors.mjs';
 import { bytes } from './core/bytes.mjs';
 import { guest } from './guest.mjs';
@@ -462,6 +462,14 @@ class Socket extends net.Socket {
           this.#abort(error);
         }
       },
+      hold: () => {
+        try {
+          return this.#connection.hold();
+        } catch (error) {
+          this.#abort(error);
+          return () => {};
+        }
+      },
       end: (error) => this.#abort(error),
     });
   }
@@ -819,9 +827,6 @@ function linger(transport) {
   transport.end();
   transport.resume();
 }
-
-/** The code of the error of a transport that ends without `close_notify` (row K19). */
-const CUT = 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING';
 
 /** What the component's error of a name begins with. */
 const WORDS = "altnames: ";

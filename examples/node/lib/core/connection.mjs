@@ -78,6 +78,10 @@ export class Connection {
   #moving = false;
   #again = false;
   #asked = false;
+  /** Nothing is sent while there are any: see `hold`. */
+  #holds = new Set();
+  /** The event `secure`, while it waits for their end. */
+  #late;
   #writing;
   /** Called when what was written last is given to the transport. */
   #written;
@@ -163,6 +167,22 @@ export class Connection {
     return answered;
   }
 
+  /**
+   * Answers `new-session` at once, and sends nothing until the function is called that this gives. The component takes nothing before its
+   * answer, so neither data nor the end of the transport would be seen until then. In TLS 1.2 the server's Finished waits with the rest
+   * (RFC 5246 section 7.3), and `secure` with it. When the peer has ended the transport, nothing waits any more. Throws the component's
+   * error.
+   */
+  hold() {
+    this.ask((pair) => pair.answerNewSession());
+    this.#asked = false;
+    const hold = {};
+    this.#holds.add(hold);
+    return () => {
+      if (this.#holds.delete(hold)) this.move();
+    };
+  }
+
   /** Ends the connection by `ABORT_ERR`, of which `wire.fail` hears in any case. Throws the component's error. */
   abort(why) {
     this.ask((pair) => pair.abort(why));
@@ -172,7 +192,7 @@ export class Connection {
 
   /** Sends `close_notify` (RFC 8446 section 6.1) where nothing else waits to be sent and the transport takes it at once. */
   close() {
-    const waits = this.#writing !== undefined || this.#written !== undefined || this.#asked || !this.#transportTakes;
+    const waits = this.#writing !== undefined || this.#written !== undefined || this.#asked || this.#holds.size > 0 || !this.#transportTakes;
     if (this.#pair === undefined || this.#failed || this.#aborted || !this.#secure || this.#toldOurEnd || waits) return;
     this.#toldOurEnd = true;
     try {
@@ -237,17 +257,24 @@ export class Connection {
     if (this.#pair === undefined) return;
     this.#toldEnd = true;
     this.#again = true;
+    if (this.#late !== undefined) throw failure(CUT, 'The transport ended before the end of the handshake was sent');
+    this.#holds.clear();
     if (this.#secure && this.#wire.cut !== undefined) this.#isCut = true;
     else this.ask((pair) => pair.endEncrypted());
   }
 
   #events() {
     for (;;) {
-      const event = this.ask((pair) => pair.nextEvent());
+      const event = this.#late !== undefined && this.#holds.size === 0 ? this.#late : this.ask((pair) => pair.nextEvent());
       if (event === undefined) return;
       this.#again = true;
       if (QUESTIONS.has(event.tag)) this.#asked = true;
-      if (event.tag === 'secure') this.#secure = true;
+      if (event.tag === 'secure') {
+        const waits = this.#holds.size > 0 && this.ask((pair) => pair.protocol()) === 'tls12';
+        this.#late = waits ? event : undefined;
+        if (waits) continue;
+        this.#secure = true;
+      }
       this.#tell(() => this.#wire.event(event));
     }
   }
@@ -274,9 +301,9 @@ export class Connection {
   }
 
   #read() {
-    while (this.#reads && !this.#peerEnded) {
+    while (this.#reads && !this.#peerEnded && this.#late === undefined) {
       const read = this.ask((pair) => pair.readCleartext(BigInt(CHUNK)));
-      if (read?.tag === 'pending' && this.#isCut && !this.#asked) {
+      if (read?.tag === 'pending' && this.#isCut) {
         this.#peerEnded = true;
         this.#again = true;
         this.#tell(() => this.#wire.cut());
@@ -294,7 +321,7 @@ export class Connection {
   }
 
   #transmit() {
-    while (this.#transportTakes) {
+    while (this.#transportTakes && this.#holds.size === 0) {
       const bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK)));
       if (bytes === undefined) return;
       if (bytes.length === 0) {
@@ -323,7 +350,7 @@ export class Connection {
     if (this.#guest.fault === undefined && this.#pair !== undefined) {
       try {
         this.#events();
-        for (;;) {
+        while (this.#late === undefined) {
           const read = this.ask((pair) => pair.readCleartext(BigInt(CHUNK)));
           if (read?.tag !== 'data') break;
           this.#tell(() => this.#wire.data(read.val));
@@ -331,7 +358,9 @@ export class Connection {
       } catch {
         // The same error again: all that there was has been read.
       }
-      for (let bytes; (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#tell(() => this.#wire.transmit(bytes));
+      // An alert comes after what is held, so it is held with it.
+      const held = this.#holds.size > 0;
+      for (let bytes; !held && (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#tell(() => this.#wire.transmit(bytes));
       // An alert is traced when it goes to the transport.
       this.#events();
     }
@@ -404,6 +433,9 @@ const SETTERS = {
 
 /** The events that wait for an answer. */
 const QUESTIONS = new Set(['sni', 'alpn', 'resume-session', 'new-session', 'ocsp-request']);
+
+/** The code of the error of a transport that ends without `close_notify` (row K19). */
+export const CUT = 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING';
 
 /** The most that is moved at once: all that a call is given is copied, whether it is taken or not. */
 const CHUNK = 65536;

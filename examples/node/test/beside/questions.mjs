@@ -157,7 +157,78 @@ for (const [does, check, sees, here] of [
   };
 }
 
+// An answer of `newSession` that comes late or never: nothing is sent meanwhile, and a peer that goes away takes the connection with it.
+const LATE_ANSWER = (_id, _data, done) => setTimeout(done, 100);
+for (const [version, options, sees] of [
+  ['TLS 1.2', BY_ID, { far: ['tlsClientError ECONNRESET'], transport: ['close'] }],
+  ['TLS 1.3', {}, { far: ['secured', 'data data', 'end', 'close false'], transport: ['close'] }],
+]) {
+  for (const [does, listener] of [['never answers', () => {}], ['answers late', LATE_ANSWER]]) {
+    rows[`a listener of newSession in ${version} that ${does}, and a client that goes away`] = {
+      sees,
+      run: (kit) => late(kit, options, listener, (near, heard) => {
+        if (options === BY_ID) heard.once('newSession', () => setImmediate(() => near.destroy()));
+        else near.on('secureConnect', () => near.end('data'));
+      }),
+    };
+  }
+  rows[`a listener of newSession in ${version} that answers late, and a client that waits`] = {
+    sees: {
+      asked: version === 'TLS 1.2' ? ['asked', 'answered', 'secured', 'near data answer'] : ['secured', 'answered', 'answered', 'near data answer'],
+      far: ['secured', 'data data', 'end', 'close false'],
+      transport: ['close'],
+    },
+    async run(kit) {
+      const asked = (text) => kit.say('asked', text);
+      await late(kit, options, (_id, _data, done) => {
+        if (options === BY_ID) asked('asked');
+        setTimeout(() => { asked('answered'); done(); }, 100);
+      }, (near, heard) => {
+        heard.on('secureConnection', (far) => {
+          asked('secured');
+          far.on('data', () => far.write('answer'));
+        });
+        near.on('secureConnect', () => near.write('data'));
+        near.on('data', (data) => { asked(`near data ${data}`); near.end(); });
+      });
+    },
+  };
+}
+rows['a listener of newSession in TLS 1.2 that never answers, and a client that stays'] = {
+  sees: { far: ['tlsClientError ERR_TLS_HANDSHAKE_TIMEOUT'], transport: ['close'] },
+  run: (kit) => late(kit, { ...BY_ID, handshakeTimeout: 200 }, () => {}, (_near, heard) => {
+    heard.on('tlsClientError', (_error, far) => far.destroy());
+  }),
+};
+for (const [version, options] of [['TLS 1.2', BY_ID], ['TLS 1.3', {}]]) {
+  rows[`a listener of newSession in ${version} that throws, and a client that speaks on`] = {
+    sees: { far: ['secured', 'data data', 'end', 'close false'], transport: ['close'], near: ['error of the server mine'] },
+    run: (kit) => late(kit, options, mine, (near, heard) => {
+      heard.once('error', (error) => kit.say('near', `error of the server ${error.message}`)).on('error', () => {});
+      near.on('secureConnect', () => near.end('data'));
+    }),
+  };
+}
+
 export default rows;
+
+/** A server that listens to `newSession`, and a client; `act` is given the client and the server. Comes to its end when both have closed. */
+async function late(kit, options, listener, act) {
+  const server = kit.tls.createServer({ ...kit.identity, ...options });
+  server.on('newSession', listener);
+  server.on('connection', (raw) => raw.on('close', () => kit.say('transport', 'close')));
+  server.on('secureConnection', (far) => {
+    kit.say('far', 'secured');
+    kit.watch('far', far, ['data', 'end', 'error', 'close']);
+  });
+  server.on('tlsClientError', (error) => kit.say('far', `tlsClientError ${words(kit, error)}`));
+  await kit.listen(server);
+  const near = kit.tls.connect({ port: server.address().port, host: '127.0.0.1', servername: 'localhost', ca: kit.authority });
+  near.on('error', () => {}).resume();
+  act(near, server);
+  await new Promise((resolve) => near.on('close', resolve));
+  await new Promise((resolve) => server.close(resolve));
+}
 
 /** A server of these options and listeners, and a client. */
 async function asked(kit, options, client, looks, listeners = {}) {
