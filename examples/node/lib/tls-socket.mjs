@@ -601,7 +601,7 @@ class Socket extends net.Socket {
 
   /** Node's words for it, and the properties that programs look at. */
   #detailed(error) {
-    if (error.code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return error;
+    if (error.code !== 'ERR_TLS_CERT_ALTNAME_INVALID' || this.#instance.fault !== undefined) return error;
     const detailed = identityError(words(error.message), this.#host, this.getPeerCertificate(true));
     return Object.assign(detailed, { alert: error.alert });
   }

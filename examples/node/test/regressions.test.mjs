@@ -5,6 +5,8 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
 
+import { Connection, pairOptions } from '../lib/core/connection.mjs';
+import { guest } from '../lib/guest.mjs';
 import { MODULES, both, connect, heard, listening, nodes, pause } from './support/both.mjs';
 import { authority, other, server as certificate } from './support/pki.mjs';
 
@@ -97,4 +99,28 @@ both('STARTTLS over a socket that was read as text', async ({ clients, servers }
   near.on('error', () => {});
   await heard(near, 'close');
   assert.equal(said, 'secret');
+});
+
+test('a trap after an error ends the connection by that error, and nothing is thrown', () => {
+  const instance = guest();
+  const context = instance.call(({ secureContext }) => secureContext.SecureContext.create(new secureContext.SecureContextOptions()));
+  const pair = instance.call(({ securePair }) => securePair.SecurePair.create(context, pairOptions(instance, { servername: 'a.test' })));
+  const said = [];
+  const connection = new Connection(instance, pair, { transmit: () => true, event: () => {}, fail: (error) => said.push(error.code) });
+  connection.move();
+  const { writeEncrypted } = pair;
+  pair.writeEncrypted = (data) => {
+    // From the error on.
+    pair.readEncrypted = () => { throw new WebAssembly.RuntimeError('unreachable'); };
+    try {
+      return writeEncrypted.call(pair, data);
+    } finally {
+      failed = true;
+    }
+  };
+  let failed = false;
+  connection.receive(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  connection.move();
+  assert.deepEqual({ failed, said, trapped: instance.fault?.code }, { failed: true, said: ['ERR_SSL_WRONG_VERSION_NUMBER'], trapped: 'ERR_INTERNAL_ASSERTION' });
+  assert.notEqual(guest(), instance);
 });

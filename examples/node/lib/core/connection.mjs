@@ -358,13 +358,21 @@ export class Connection {
       } catch {
         // The same error again: all that there was has been read.
       }
-      // An alert comes after what is held, so it is held with it.
-      const held = this.#holds.size > 0;
-      for (let bytes; !held && (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#tell(() => this.#wire.transmit(bytes));
-      // An alert is traced when it goes to the transport.
-      this.#events();
+      try {
+        // An alert comes after what is held, so it is held with it.
+        const held = this.#holds.size > 0;
+        for (let bytes; !held && (bytes = this.ask((pair) => pair.readEncrypted(BigInt(CHUNK))))?.length > 0;) this.#tell(() => this.#wire.transmit(bytes));
+        // An alert is traced when it goes to the transport.
+        this.#events();
+      } catch {
+        // A trap, which ends the instance: it has nothing more to send, and the connection ends by what came first.
+      }
     }
-    this.#tell(() => this.#wire.fail(error));
+    try {
+      this.#wire.fail(error);
+    } catch (thrown) {
+      queueMicrotask(() => { throw thrown; });
+    }
   }
 
   /** Calls the application, whose exceptions must neither stop the pump nor be taken for the connection's. */
