@@ -36,7 +36,7 @@ def find(root: Path) -> Path:
         # Before the build's folder, it was relative to where the build was begun, which nobody knows here.
         places = [Path(named)]
     else:
-        places = [root.parents[1] / "target/components/guest-tls.wasm"] if (root.parents[1] / "Cargo.toml").is_file() else []
+        places = [root.parent.parent / "target/components/guest-tls.wasm"] if (root.parent.parent / "Cargo.toml").is_file() else []
         places.append(root / INSIDE)
     for place in places:
         if place.is_file():
