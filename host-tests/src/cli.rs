@@ -36,7 +36,7 @@ pub fn wasmtime(folders: &[(&Path, &str)]) -> Command {
     program("guest-tls-cli", &[], folders)
 }
 
-/// As [`wasmtime`], with any program of target/components that is compiled for this machine, and more options of `wasmtime run`.
+/// As [`fn@wasmtime`], with any program of target/components that is compiled for this machine, and more options of `wasmtime run`.
 pub fn program(name: &str, options: &[&str], folders: &[(&Path, &str)]) -> Command {
     let program =
         std::env::var_os("GUEST_TLS_WASMTIME").map_or_else(|| paths::target().join("tools/wasmtime"), PathBuf::from);
