@@ -262,6 +262,10 @@ async fn the_end_of_the_server_is_the_end() -> Result<()> {
             .await
         };
         for client in ["openssl s_client -quiet", "openssl s_client -brief", "openssl s_client", "gnutls-cli", "ours"] {
+            // It waits in its write for as long as nobody reads.
+            if client == "gnutls-cli" && input > 0 {
+                continue;
+            }
             let port = server().await?;
             let mut command = match client {
                 "ours" => {

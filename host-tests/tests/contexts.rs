@@ -9,7 +9,7 @@ use host_tests::hello::hello;
 use host_tests::host::Host;
 use host_tests::peers::Peer;
 use host_tests::peers::component::{connect_with, context_options, good, listen_with};
-use host_tests::setup::{Report, Role, SUITES, Setup, Turn, Version};
+use host_tests::setup::{Report, Role, SUITES, Setup, Suite, Turn, Version};
 use host_tests::table::{self, Row};
 use host_tests::tls::{ContextOptions, Error, ErrorCode, ProtocolVersion};
 
@@ -108,11 +108,22 @@ fn pfxs() -> Vec<Row> {
                 roots: vec![Kind::P384.authority().certificate.clone().into()],
                 ..with_identity(&Kind::Rsa2048.server())
             };
-            serves(&options, kind, Setup::client(kind)).await?;
+            // Suites of TLS 1.2 say which kind of certificate a client takes.
+            serves(&options, kind, of_tls12(kind)).await?;
         }
         Ok(())
     });
     PFXS.into_iter().map(serving).chain(PFXS.into_iter().step_by(3).map(asking)).chain([beside]).collect()
+}
+
+/// A client of TLS 1.2 that takes certificates of this kind alone.
+fn of_tls12(kind: Kind) -> Setup {
+    let of_kind = |suite: &Suite| suite.version == Version::Tls12 && suite.takes(kind);
+    Setup {
+        versions: (Version::Tls12, Version::Tls12),
+        suites: SUITES.into_iter().filter(of_kind).collect(),
+        ..Setup::client(kind)
+    }
 }
 
 /// An RSA and an ECDSA certificate side by side: each client trusts the authority of one of them only.
@@ -123,14 +134,6 @@ fn identities() -> Vec<Row> {
             "identities",
             format!("of two certificates, a client of TLS 1.2 with {name} suites gets the {name} one [O2]"),
             move || async move {
-                let client = Setup {
-                    versions: (Version::Tls12, Version::Tls12),
-                    suites: SUITES
-                        .into_iter()
-                        .filter(|suite| suite.version == Version::Tls12 && suite.takes(kind))
-                        .collect(),
-                    ..Setup::client(kind)
-                };
                 let identities = [Kind::P256.server(), Kind::Rsa2048.server()];
                 let options = ContextOptions {
                     certificates: identities.iter().map(|identity| identity.full_chain().into()).collect(),
@@ -138,7 +141,7 @@ fn identities() -> Vec<Row> {
                     keys: identities.iter().rev().map(|identity| identity.key.clone().into()).collect(),
                     ..ContextOptions::default()
                 };
-                serves(&options, kind, client).await
+                serves(&options, kind, of_tls12(kind)).await
             },
         )
     };

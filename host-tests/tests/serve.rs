@@ -475,9 +475,10 @@ async fn one_connection_has_the_standard_streams() -> Result<()> {
 async fn clients_must_have_a_certificate() -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(&site, &["--www", "/site", "--client-ca", "/ca/certificate.pem"]).await?;
-    for version in ["-tls1_3", "-tls1_2"] {
+    // RFC 8446 section 4.4.2.4, RFC 5246 section 7.4.6.
+    for (version, alert) in [("-tls1_3", "alert certificate required"), ("-tls1_2", "alert handshake failure")] {
         let got = server.s_client(&[version], GET).await?;
-        ensure!(got.contains("alert certificate required") && !got.contains("Hello."), "{version}, none: {got}");
+        ensure!(got.contains(alert) && !got.contains("Hello."), "{version}, none: {got}");
         let own = certificate(&Kind::P384.client());
         let got = server.s_client(&with(&own, version), GET).await?;
         ensure!(got.contains("Hello."), "{version}: {got}");
@@ -582,13 +583,15 @@ async fn without_tickets_an_instance_resumes_its_own_sessions() -> Result<()> {
     let off = [&options[..], &["--tickets", "off"]].concat();
     let (one, other) = (Server::start(&site, &off).await?, Server::start(&site, &off).await?);
     let session = site.root.join("session").display().to_string();
-    for version in ["-tls1_3", "-tls1_2"] {
-        for (from, to, resumes) in [(&one, &one, true), (&one, &other, false), (&sealed, &one, false)] {
-            from.s_client(&[version, "-sess_out", &session], GET).await?;
-            let got = to.s_client(&[version, "-sess_in", &session], GET).await?;
-            ensure!(is_resumed(&got)? == resumes, "{version}: {got}");
-        }
+    for (from, to, resumes) in [(&one, &one, true), (&one, &other, false), (&sealed, &one, false)] {
+        from.s_client(&["-tls1_2", "-sess_out", &session], GET).await?;
+        let got = to.s_client(&["-tls1_2", "-sess_in", &session], GET).await?;
+        ensure!(is_resumed(&got)? == resumes, "{got}");
     }
+    // TLS 1.3 has nothing but tickets (RFC 8446 section 4.6.1): there is no session to write.
+    std::fs::remove_file(&session)?;
+    one.s_client(&["-tls1_3", "-sess_out", &session], GET).await?;
+    ensure!(!Path::new(&session).exists(), "a session of TLS 1.3 came without tickets");
     for server in [sealed, one, other] {
         server.end().await?;
     }

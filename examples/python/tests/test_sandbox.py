@@ -214,10 +214,10 @@ def test_a_guest_that_stops(pki: Certificates, monkeypatch: pytest.MonkeyPatch) 
     connection = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="server.test")
     first = pool.guest()
 
-    # A clock that fails, in the middle of a call.
+    # Randomness that fails, in the middle of a call: a client asks for it when its handshake begins.
     monkeypatch.setattr(_guest.os, "urandom", broken)
     with pytest.raises(OSError, match="no randomness"):
-        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="server.test")
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="server.test").do_handshake()
     monkeypatch.undo()
     monkeypatch.setattr("guest_tls._connection.POOL", pool)
     assert not first.is_usable

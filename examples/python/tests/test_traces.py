@@ -240,7 +240,9 @@ def the_peer_ends_in_the_handshake(ends: Ends) -> Iterator[Any]:
     connection = ends.connection = ends.wrap()
     told(connection.do_handshake)
     ends.say(b"\x15\x03\x03\x00\x02\x02\x28")
-    yield told(connection.do_handshake)
+    seen = told(connection.do_handshake)
+    # A server of ssl's says UNEXPECTED_MESSAGE, and ours the alert that the client sent.
+    yield seen if ends.role == "client" else seen[0]
 
 
 def no_tls_at_all(ends: Ends) -> Iterator[Any]:
