@@ -485,6 +485,21 @@ def test_a_program_sees_what_it_sees_over_ssl(pki: Certificates, program: Progra
     assert trace(guest_tls, pki, program, role, version) == trace(ssl, pki, program, role, version)
 
 
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_data_that_was_unread_at_the_end_can_be_read_after_it(pki: Certificates, version: str) -> None:
+    """`ssl` loses it and gives nothing."""
+    ends = Ends(guest_tls, pki, "client", version)
+    try:
+        connection = ends.connection = ends.secure()
+        ends.peer.write(b"unread")
+        ends.say()
+        for _ in range(2):
+            assert kind(connection.unwrap) == "SSLError"
+        assert connection.recv(100) == b"unread"
+    finally:
+        ends.close()
+
+
 def trace(module: ModuleType, pki: Certificates, program: Program, role: str, version: str) -> Trace:
     """What a program sees."""
     ends = Ends(module, pki, role, version)

@@ -149,8 +149,9 @@ class Connection:
 
     def has_ended(self) -> bool:
         """Whether the peer has ended its side. Raises `SSLError` where it goes on sending."""
-        found = self._take(1)
-        if found:
+        # Takes nothing: what was not read can still be.
+        found = self._take(0)
+        if self._cleartext:
             raise _errors.refused("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify: read it before unwrap")
         return found is not None
 
