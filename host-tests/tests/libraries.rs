@@ -154,7 +154,7 @@ async fn the_readme_shows_the_program_as_it_is() -> Result<()> {
 async fn get(program: &str, url: &str, authority: &Identity, count: usize) -> Result<std::process::Output> {
     let mut command = cli::program(program, &[], &[(&authority.folder, "/ca")]);
     command.args([url, "/ca/certificate.pem", &count.to_string()]).stdin(Stdio::null());
-    within(async { Ok(command.output().await.context("can't start wasmtime: `cargo xtask setup` gets it")?) }).await
+    within(async { command.output().await.context("can't start wasmtime: `cargo xtask setup` gets it") }).await
 }
 
 fn read(program: &str) -> Result<Vec<u8>> {

@@ -19,7 +19,7 @@ pub enum Error {
     Trapped(Arc<str>),
     /// The transport failed.
     Transport(Arc<io::Error>),
-    /// The host has as many connections as it may have: see [`Limits::connections`](crate::Limits::connections) and
+    /// The host has as many connections as it may have: see `connections` of [`Limits`](crate::Limits) and
     /// [`HostOptions::instances_max`](crate::HostOptions::instances_max).
     TooManyConnections {
         /// How many that are.

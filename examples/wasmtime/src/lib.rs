@@ -30,7 +30,7 @@
 //! Each order to an instance has a deadline, by wasmtime's epochs, and each instance has a limit to its memory: see [`Limits`]. A trap
 //! ends all connections of its instance by [`Error::Trapped`]; the next connection gets a new instance.
 //!
-//! An instance has as many connections as its memory holds if each takes the most that it can: see [`Limits::connections`]. Where all
+//! An instance has as many connections as its memory holds if each takes the most that it can: see `connections` of [`Limits`]. Where all
 //! are full there are more of them, up to [`HostOptions::instances_max`], which end with their last connection; beyond that, new
 //! connections get [`Error::TooManyConnections`]. The others live as long as the host, so that instances are made rarely: wasmtime's
 //! pooling allocator, which makes that quicker, is not used.
