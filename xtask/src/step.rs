@@ -240,7 +240,8 @@ fn collect(
     receiver
 }
 
-fn read_lines(pipe: Option<impl Read + Send + 'static>, sender: mpsc::Sender<String>) {
+/// Sends each line of a pipe, on a thread of its own. The channel's end is the pipe's.
+pub(crate) fn read_lines(pipe: Option<impl Read + Send + 'static>, sender: mpsc::Sender<String>) {
     let Some(pipe) = pipe else { return };
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {

@@ -1,7 +1,7 @@
 //! The programs of the demo: servers in the background, and clients that send and receive.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
@@ -9,6 +9,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use crate::step::read_lines;
 
 /// A server, which is ended with this value.
 pub(super) struct Running {
@@ -130,13 +132,6 @@ fn read_chunks(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
         }
     });
     chunks
-}
-
-fn read_lines(pipe: Option<impl Read + Send + 'static>, sender: mpsc::Sender<String>) {
-    let Some(pipe) = pipe else { return };
-    thread::spawn(move || {
-        BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|line| sender.send(line).ok())
-    });
 }
 
 /// How long a program may be silent.
