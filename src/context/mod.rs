@@ -247,6 +247,11 @@ impl Context {
         &self.versions
     }
 
+    /// True if connections may speak this version.
+    pub(crate) fn speaks(&self, version: ProtocolVersion) -> bool {
+        self.versions.iter().any(|one| one.version == version)
+    }
+
     /// What was given to seal tickets (row O19).
     pub(crate) fn ticket_keys(&self) -> Option<&[u8; 48]> {
         self.sessions.ticket_keys.as_deref()

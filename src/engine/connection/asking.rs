@@ -92,10 +92,8 @@ impl Asking {
 
     /// By what the client asks to resume a session, in the version that will be spoken.
     fn session_id(&self) -> Option<Vec<u8>> {
-        let tls13 = u16::from(ProtocolVersion::TLSv1_3);
-        let context = self.context.as_ref()?;
-        let speaks_tls13 = context.versions().iter().any(|version| u16::from(version.version) == tls13);
-        match self.hello.offers(tls13) && speaks_tls13 {
+        let tls13 = ProtocolVersion::TLSv1_3;
+        match self.context.as_ref()?.speaks(tls13) && self.hello.offers(tls13.into()) {
             true => self.hello.psk_identity.clone(),
             false => Some(self.hello.session_id.clone()).filter(|id| !id.is_empty()),
         }

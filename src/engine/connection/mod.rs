@@ -628,7 +628,7 @@ impl Connection {
             Err((error, alert)) => {
                 self.stage = Stage::Failed;
                 let hello = self.transcript.client_hello.take();
-                self.offers_tls13 = hello.as_ref().is_some_and(|hello| hello.offers(TLS13));
+                self.offers_tls13 = hello.as_ref().is_some_and(|hello| hello.offers(ProtocolVersion::TLSv1_3.into()));
                 // rustls misses an extension of newer versions before it looks at the version.
                 if hello.as_ref().is_some_and(ClientHello::is_too_old) {
                     return self.fail(&NO_VERSION);
@@ -645,7 +645,7 @@ impl Connection {
         // rustls read it, so that ours could not only by a fault of ours: then nothing is asked that needs it.
         let hello = self.transcript.client_hello.take().unwrap_or_default();
         self.client_schemes.clone_from(&hello.schemes);
-        self.offers_tls13 = hello.offers(TLS13);
+        self.offers_tls13 = hello.offers(ProtocolVersion::TLSv1_3.into());
         self.stage = Stage::Asking(Box::new(Asking::new(accepted, hello)));
         self.ask();
     }
@@ -690,7 +690,7 @@ impl Connection {
         if !context.identities().can_sign(accepted.client_hello().signature_schemes()) {
             return self.fail(&NO_SCHEME);
         }
-        let knows_tls13 = context.versions().iter().any(|version| u16::from(version.version) == TLS13);
+        let knows_tls13 = context.speaks(ProtocolVersion::TLSv1_3);
         let speaks_tls13 = knows_tls13 && self.offers_tls13;
         if knows_tls13 && !speaks_tls13 && hello.suites.contains(&FALLBACK_SCSV) {
             return self.end_by(inappropriate_fallback(), Vec::new());
@@ -943,8 +943,6 @@ const NO_VERSION: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible
 const NO_SUITE: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible::NoCipherSuitesInCommon);
 /// What rustls says where no key of ours can sign by a scheme of the client's.
 const NO_SCHEME: TlsError = TlsError::PeerIncompatible(rustls::PeerIncompatible::NoSignatureSchemesInCommon);
-/// TLS 1.3 on the wire.
-const TLS13: u16 = 0x0304;
 /// `TLS_FALLBACK_SCSV` (RFC 7507 section 2).
 const FALLBACK_SCSV: u16 = 0x5600;
 /// Alerts (RFC 8446 section 6).
